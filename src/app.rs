@@ -13,6 +13,7 @@ use crate::metrics::Metrics;
 use crate::plan::Limits;
 use crate::queue::Queue;
 use crate::registry;
+use crate::runner::gate::GateSettings;
 use crate::runner::retry::RetryPolicy;
 use crate::secret::SecretUrl;
 use crate::service::{Service, ServiceSettings};
@@ -94,6 +95,11 @@ fn settings(config: &Config) -> anyhow::Result<ServiceSettings> {
             errors: Some(limits.errors),
             passwords: config.passwords.policy()?,
             form: config.results.form(),
+            gates: GateSettings {
+                policy_holds: true,
+                required: config.approval.required || !config.approval.keys.is_empty(),
+                keys: config.approval.keys()?.into(),
+            },
         },
         results: config.results.dir.clone(),
         form: config.results.form(),

@@ -4,6 +4,7 @@
 //! its end, or the command made no sense. Results go to standard output, everything else to standard error.
 
 mod apply;
+mod approvers;
 mod audit;
 mod backup;
 mod customers;
@@ -20,6 +21,7 @@ mod outcome;
 mod output;
 mod passwords;
 mod plan;
+mod policy;
 mod progress;
 mod report;
 mod run;
@@ -27,6 +29,7 @@ mod run;
 mod sandbox;
 mod schedules;
 mod several;
+mod signing;
 mod submit;
 mod text_table;
 mod transfer;
@@ -46,6 +49,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::config::Config;
 use crate::delivery::MayHold;
+use crate::ledger::person::{self, NotAName};
 use crate::ledger::{Actor, Parameters, Via};
 use crate::plan::PIPED;
 use crate::tasks;
@@ -133,6 +137,10 @@ enum Command {
     Transfer(transfer::TransferArgs),
     /// Queue the rows of an ended job that failed or were cancelled again
     Retry(inspect::AskedArgs),
+    /// Show what jobs of this ledger are held to: what needs approval, the limits, who may approve; `set` decides on it
+    Policy(policy::PolicyArgs),
+    /// List whose signatures approve; `add` enrols a key, `revoke` takes one back
+    Approvers(approvers::ApproversArgs),
     /// Show the audit record: who did what, newest first
     Audit(audit::AuditArgs),
     /// Copy an SQLite ledger to one file, consistently, while workers go on
@@ -341,6 +349,8 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<CommandEnd> {
         Command::Results(args) => on_ledger(config, async |app| inspect::results(&args, app, json).await).await,
         Command::Rejects(args) => on_ledger(config, async |app| inspect::rejects(&args, app).await).await,
         Command::Cancel(args) => on_ledger(config, async |app| inspect::cancel(&args, app, json).await).await,
+        Command::Approvers(args) => on_ledger(config, async |app| approvers::approvers(&args, app, json).await).await,
+        Command::Policy(args) => on_ledger(config, async |app| policy::policy(&args, app, json).await).await,
         Command::Audit(args) => audit::audit(args, config, json).await,
         Command::Transfer(args) => on_ledger(config, async |app| transfer::transfer(args, app, json).await).await,
         Command::Retry(args) => on_ledger(config, async |app| inspect::retry(&args, app, json).await).await,
@@ -433,29 +443,35 @@ fn stop_signal() -> anyhow::Result<CancellationToken> {
     Ok(stop)
 }
 
-/// Who runs this process. Schedulers often set neither variable.
+/// Who runs this process, as their environment calls them. Schedulers often set neither variable.
 #[expect(clippy::disallowed_methods, reason = "who one is, is nothing to configure")]
 fn user() -> Actor {
-    let named = ["USER", "LOGNAME"]
+    let mut named = ["USER", "LOGNAME"]
         .into_iter()
         .filter_map(|name| std::env::var(name).ok());
-    let name = named.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| {
-        let uid = std::fs::metadata("/proc/self").map_or(0, |process| std::os::unix::fs::MetadataExt::uid(&process));
-        let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-        let of_uid = |line: &str| {
-            let mut fields = line.split(':');
-            let name = fields.next()?;
-            (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
-        };
-        users.lines().find_map(of_uid).unwrap_or_else(|| format!("uid {uid}"))
-    });
-    Actor::new(name, Via::Cli)
+    let name = named.find_map(|name| person::named(&name).ok());
+    Actor::new(name.unwrap_or_else(account_name), Via::Cli).from_account(account())
 }
 
 /// Somebody who is named on the command line.
-#[expect(clippy::unnecessary_wraps, reason = "what clap asks of a parser")]
-fn actor(name: &str) -> Result<Actor, std::convert::Infallible> {
-    Ok(Actor::new(name, Via::Cli))
+fn actor(name: &str) -> Result<Actor, NotAName> {
+    Ok(Actor::new(person::named(name)?, Via::Cli).from_account(account()))
+}
+
+/// The account of this process and its machine, whatever its environment says.
+fn account() -> String {
+    format!("{}@{}", account_name(), crate::machine::host_name())
+}
+
+fn account_name() -> String {
+    let uid = std::fs::metadata("/proc/self").map_or(0, |process| std::os::unix::fs::MetadataExt::uid(&process));
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let of_uid = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    };
+    users.lines().find_map(of_uid).unwrap_or_else(|| format!("uid {uid}"))
 }
 
 /// A directory for results, which are several files.

@@ -6,7 +6,7 @@
 
 mod checks;
 mod choice;
-mod duration;
+pub(crate) mod duration;
 mod folders;
 mod list;
 mod listen;
@@ -38,6 +38,7 @@ pub use schedules::{AfterRun, IfMissing, IfSame, Missed, Overlap, Pick, Schedule
 use crate::db::ConnectOptions;
 use crate::receipt::{Form, TableFormat};
 use crate::secret::SecretUrl;
+use crate::signature::SigningKey;
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
 /// Environment variables of this form are configuration: `TENANTRY__LEDGER__URL` is `ledger.url`.
@@ -163,9 +164,22 @@ pub struct RetryConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalConfig {
+    #[serde(with = "list")]
+    pub keys: Vec<String>,
     pub required: bool,
     #[serde(with = "duration")]
     pub within: Duration,
+}
+
+impl ApprovalConfig {
+    /// The keys, as the ledger has them.
+    pub fn keys(&self) -> Result<Vec<String>, ConfigError> {
+        let read = |line: &String| match SigningKey::parse(line) {
+            Ok(key) => Ok(key.to_string()),
+            Err(error) => Err(ConfigError(vec![format!("approval.keys: {error}")])),
+        };
+        self.keys.iter().map(read).collect()
+    }
 }
 
 /// `[limits]`

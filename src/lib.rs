@@ -21,6 +21,7 @@
 //! submit       the one door: plan, spool, record, ring
 //! summary      a job as every surface shows it
 //! delivery     results, rejects and receipt of a job, from the ledger
+//! policy       what jobs are held to: the ledger's policy, as strict as the configuration makes it
 //! plan         a file read against a kind and the store, without writing
 //! notify       outcomes told to who submitted jobs
 //! config       every setting, from files and the environment
@@ -85,7 +86,7 @@
 //!   applied row needs no record of its own.
 
 pub(crate) use tenantry_foundation::{
-    backoff, clock, db, failpoint, file, input, lock, machine, moment, passwords, secret, tasks,
+    backoff, clock, db, failpoint, file, input, lock, machine, moment, passwords, secret, signature, tasks,
 };
 pub(crate) use tenantry_ledger as ledger;
 pub(crate) use tenantry_partner_center as partner_center;
@@ -103,6 +104,7 @@ mod metrics;
 mod modes;
 mod notify;
 mod plan;
+mod policy;
 mod queue;
 mod receipt;
 mod registry;

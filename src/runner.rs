@@ -10,6 +10,7 @@
 //! - `ended`: what is said and counted of chunks and jobs that have ended.
 //! - `export`: rows that make files.
 //! - `failure`: a chunk that came to nothing.
+//! - `gate`: whether a job that had to be approved is as it was.
 //! - `held`: the leases in hand and their heartbeat.
 //! - `outage`: when the ledger was away.
 //! - `remote`: rows carried out by a store that is no database.
@@ -26,6 +27,7 @@ mod deliver;
 mod ended;
 mod export;
 mod failure;
+pub(crate) mod gate;
 mod held;
 mod outage;
 mod remote;
@@ -53,6 +55,7 @@ use crate::passwords::PasswordPolicy;
 use crate::queue::{Queue, QueueError, Ticket};
 use crate::receipt::Form;
 use crate::store::Stores;
+use gate::GateSettings;
 use held::HeldChunks;
 use outage::LedgerOutage;
 use replies::ToBeTold;
@@ -96,6 +99,8 @@ pub struct RunnerSettings {
     pub errors: Option<ErrorLimit>,
     /// How results are written that are left to a worker.
     pub form: Form,
+    /// What has to be approved.
+    pub gates: GateSettings,
 }
 
 impl RunnerSettings {

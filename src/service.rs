@@ -32,6 +32,7 @@ pub(crate) use submission::{SubmitRequest, ignores_not_kept};
 use crate::db::{DbError, patiently};
 use crate::ledger::{Ledger, Scope};
 use crate::metrics::Metrics;
+use crate::policy::LedgerPolicy;
 use crate::queue::Queue;
 use crate::receipt::Form;
 use crate::runner::Runner;
@@ -55,7 +56,7 @@ pub struct Service {
 
 /// What a service is held to.
 pub struct ServiceSettings {
-    /// What submissions are held to.
+    /// What submissions are held to by the configuration.
     pub rules: Rules,
     /// What a worker is like.
     pub runner: crate::runner::RunnerSettings,
@@ -76,6 +77,19 @@ pub struct ServiceSettings {
 }
 
 impl Service {
+    /// What the ledger's policy comes to, as it was last learned of.
+    pub(crate) fn policy(&self) -> LedgerPolicy {
+        LedgerPolicy::of(&self.ledger.policy())
+    }
+
+    /// What submissions are held to: the stricter of policy and configuration.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            limits: self.policy().limits(self.settings.rules.limits),
+            ..self.settings.rules
+        }
+    }
+
     /// A runner over the queue, or over one of its own when it is to work on a single job.
     pub fn runner(&self, scope: Scope, concurrency: Option<usize>) -> Runner {
         let queue = match scope {

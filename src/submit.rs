@@ -145,7 +145,7 @@ pub struct Submitter<'s> {
     /// What workers are told through.
     pub queue: &'s Queue,
     /// What submissions are held to.
-    pub rules: &'s Rules,
+    pub rules: Rules,
     /// Whether a worker takes them in, that may carry them out at once.
     pub hand: Option<&'s dyn Hand>,
 }

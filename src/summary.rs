@@ -30,6 +30,8 @@ pub(crate) struct JobSummary {
     pub(crate) undo: Option<String>,
     pub(crate) input: InputSummary,
     pub(crate) submitted_by: String,
+    /// The way it came in, and from the command line the account and machine: `cli root@host`, `inbox`.
+    pub(crate) submitted_via: Option<String>,
     /// The file of a drop folder that it was made of, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) origin: Option<BroughtBy>,
@@ -96,7 +98,7 @@ impl JobSummary {
             next_look: job.next_look.map(rfc3339),
             undo_of: job.undo_of_id,
             approval: (!job.gate.is_empty()).then(|| ApprovalSummary {
-                hash: job.plan_hash.clone().unwrap_or_default(),
+                hash: job.hash_to_approve().to_owned(),
                 reasons: job.gate.clone(),
                 until: job.approval_until.map(rfc3339),
                 decided_by: job.decided_by.clone(),
@@ -111,6 +113,7 @@ impl JobSummary {
                 notes: job.input_notes.clone(),
             },
             submitted_by: job.submitted_by.clone(),
+            submitted_via: job.submitted_via.clone(),
             origin: None,
             created_at: rfc3339(job.created_at),
             started_at: job.started_at.map(rfc3339),

@@ -6,6 +6,18 @@
 /// The parts put together.
 pub mod app {
     pub use crate::app::{App, limits};
+
+    /// What is held to where the ledger's policy has these values.
+    pub fn limits_by(
+        values: &std::collections::BTreeMap<String, String>,
+        config: &crate::config::Config,
+    ) -> crate::plan::Limits {
+        let stored = crate::ledger::StoredPolicy {
+            number: 0,
+            values: values.clone(),
+        };
+        crate::policy::LedgerPolicy::of(&stored).limits(limits(config))
+    }
 }
 
 /// Settings.
@@ -58,6 +70,7 @@ pub mod receipt {
 
 /// The runner.
 pub mod runner {
+    pub use crate::runner::gate::GateSettings;
     pub use crate::runner::{Runner, RunnerSettings, ServeError};
 
     /// Waits between attempts.

@@ -65,7 +65,7 @@ impl Office {
             ledger: &self.ledger,
             stores: &stores,
             queue: &queue,
-            rules: &rules,
+            rules,
             hand: None,
         };
         let submitted = submitter.submit(submission, &|_| ()).await.unwrap();

@@ -58,7 +58,7 @@ pub use policy::{Creates, Passwords, Policy, RunsIn, Undo};
 pub use problem::{Problem, clip, code, did_you_mean, nearest, printable};
 pub use request::{Export, ExportFormat, ExportOf, Matching, Request, SearchField, Sync};
 pub use subject::{Subject, SubjectCells, SubjectColumns, verb};
-pub use text::{as_read, is_as_read};
+pub use text::{as_read, is_as_read, is_invisible};
 
 /// Every job kind there is, in the order in which their samples build on each other.
 pub static KINDS: &[&dyn JobKind] = &[

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 /// Whether nobody sees the character, beside blanks and controls: marks of direction, joiners, hyphens that do not show,
 /// byte order marks, tags, the braille pattern without dots. What chooses the form of an ideograph belongs to it.
-pub(crate) fn is_invisible(c: char) -> bool {
+pub fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180E}'
         | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}' | '\u{FEFF}'

@@ -1,22 +1,30 @@
 //! `approve`, `reject`, `pause`, `resume`: what people decide about jobs.
+//!
+//! Whoever approves has seen the plan: on a terminal it is shown and asked about; a script says all of its hash.
 
+use std::io::{self, IsTerminal};
+
+use anyhow::bail;
 use clap::Args;
 
-use super::CommandEnd;
 use super::outcome::tell;
+use super::signing::SigningArgs;
+use super::{CommandEnd, output};
 use crate::app::App;
-use crate::ledger::{Actor, Job};
+use crate::ledger::{Actor, Job, JobState};
 
 #[derive(Debug, Args)]
 pub(super) struct ApproveArgs {
     /// Job id, or enough of its beginning or end to tell it apart
     job: String,
-    /// The hash of the plan that was looked at, or the first 12 digits of it or more
+    /// The hash of the plan that was looked at, all 64 digits of it; without it, a terminal shows the plan and asks
     #[arg(long, value_name = "HASH")]
-    hash: String,
-    /// Who approves; not who submitted
-    #[arg(long, value_name = "NAME", value_parser = super::actor)]
+    hash: Option<String>,
+    /// Who approves; not who submitted. Once keys are enrolled, whoever has signed does
+    #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
     by: Actor,
+    #[command(flatten)]
+    signing: SigningArgs,
 }
 
 #[derive(Debug, Args)]
@@ -42,7 +50,42 @@ pub(super) struct DecideArgs {
 
 pub(super) async fn approve(args: &ApproveArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let job = app.service.find(&args.job).await?;
-    show(&app.service.approve(&args.by, &job, &args.hash).await?, json)
+    let text = app.service.ledger.text_to_sign(&job);
+    if args.signing.prints(&text)? {
+        return Ok(CommandEnd::Fine);
+    }
+    let hash = match &args.hash {
+        Some(hash) => hash.clone(),
+        // Whoever has signed elsewhere has seen what they signed.
+        None if args.signing.is_signed() => job.hash_to_approve().to_owned(),
+        None => asked(&job, app).await?,
+    };
+    let signature = args.signing.signature(&text)?;
+    show(
+        &app.service.approve(&args.by, &job, &hash, signature.as_deref()).await?,
+        json,
+    )
+}
+
+/// Shows the plan of a job to somebody at a terminal, and asks; the hash of what was shown.
+async fn asked(job: &Job, app: &App) -> anyhow::Result<String> {
+    if job.state != JobState::AwaitingApproval {
+        return Ok(String::new());
+    }
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        bail!(
+            "nobody can be asked here: name the plan with --hash and its 64 digits, which `tenantry plan {}` ends with",
+            job.id
+        );
+    }
+    super::plan::of_waiting_job(&job.id.to_string(), app).await?;
+    output::say(&format!("Approve job {}? Type `yes` to let it run:", job.id));
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    if answer.trim() != "yes" {
+        bail!("nothing was decided; the job goes on waiting");
+    }
+    Ok(job.hash_to_approve().to_owned())
 }
 
 pub(super) async fn reject(args: &RejectArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {

@@ -7,7 +7,7 @@ use tenantry_jobs::Subject;
 
 pub(super) use super::eyes::printable;
 use super::eyes::{self, ForEyes};
-use crate::ledger::{BroughtBy, Counts, Job, JobState};
+use crate::ledger::{BroughtBy, Counts, Job, JobState, Parameters};
 use crate::plan::{FaultLog, PlanError, RowFault};
 use crate::service::ServiceError;
 use crate::store::Verdict;
@@ -161,7 +161,17 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
     for note in &job.input.notes {
         writeln!(out, "note      {}", printable(note))?;
     }
-    writeln!(out, "submitted {} by {}", job.created_at, printable(&job.submitted_by))?;
+    let via = match job.submitted_via.as_deref() {
+        Some("inbox") => ", as a document of the inbox says".to_owned(),
+        Some(way) => format!(" via {}", printable(way)),
+        None => String::new(),
+    };
+    writeln!(
+        out,
+        "submitted {} by {}{via}",
+        job.created_at,
+        printable(&job.submitted_by)
+    )?;
     match &job.origin {
         Some(BroughtBy::Drop(origin)) => {
             let (folder, file) = (&origin.folder, printable(&origin.file));
@@ -196,6 +206,9 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
         match &approval.decided_by {
             Some(who) => writeln!(out, "decided   by {}", printable(who))?,
             None if job.state == JobState::AwaitingApproval => {
+                for term in terms(&job.parameters) {
+                    writeln!(out, "terms     {term}")?;
+                }
                 writeln!(out, "plan      {}", approval.hash)?;
                 if let Some(until) = &approval.until {
                     writeln!(out, "until     {until}")?;
@@ -228,6 +241,35 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
         writeln!(out, "file      {file}")?;
     }
     Ok(())
+}
+
+/// What is the same for every row of a job and concerns whoever is to decide about it, a phrase each.
+pub(super) fn terms(parameters: &Parameters) -> Vec<String> {
+    let mut terms = Vec::new();
+    if let Some(customer) = &parameters.customer {
+        terms.push(format!("customer of all rows: {}", printable(customer)));
+    }
+    if let Some(store) = &parameters.store {
+        terms.push(format!("carried out in the store {}", printable(store)));
+    }
+    if parameters.skip_invalid {
+        terms.push("rows with faults are left out".to_owned());
+    }
+    if parameters.ignore_not_kept {
+        terms.push("columns that the store does not keep are left out".to_owned());
+    }
+    for recipient in &parameters.seal_to {
+        let recipient = printable(recipient);
+        terms.push(if parameters.in_the_clear {
+            format!("passwords go to the command of the submitter, which writes them in the clear ({recipient})")
+        } else {
+            format!("passwords are sealed to {recipient}")
+        });
+    }
+    if parameters.reply_rows {
+        terms.push("its sender is told every row that was not applied".to_owned());
+    }
+    terms
 }
 
 /// What somebody has to do now that a job is as it is; `None` where nobody has.

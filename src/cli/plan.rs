@@ -26,7 +26,8 @@ use crate::file::WholeFile;
 use crate::ledger::{Ledger, Parameters};
 use crate::plan::document::{Document, View};
 use crate::plan::file::begins_a_plan;
-use crate::plan::{Against, PIPED, RowSource};
+use crate::plan::{Against, Limits, PIPED, RowSource};
+use crate::policy::LedgerPolicy;
 use crate::registry::stores;
 use crate::service::{self, PlanEnd, PlanRequest, ignores_not_kept};
 use crate::store::Stores;
@@ -84,6 +85,11 @@ impl PlanArgs {
 /// Shows the plan of a job.
 pub(super) async fn of_job(args: &PlanArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     job::show(app, &args.kind, args.all, json).await
+}
+
+/// Shows the plan of a job that somebody is to decide about.
+pub(super) async fn of_waiting_job(job: &str, app: &App) -> anyhow::Result<()> {
+    job::show(app, job, false, false).await.map(drop)
 }
 
 pub(super) async fn plan(args: &PlanArgs, config: &Config, json: bool) -> anyhow::Result<CommandEnd> {
@@ -250,6 +256,12 @@ impl PlanFiles<'_> {
         }
     }
 
+    /// What submissions are held to.
+    fn limits(&self) -> Limits {
+        let stored = self.against.as_ref().map(|against| against.ledger.policy());
+        LedgerPolicy::of(&stored.unwrap_or_default()).limits(limits(self.config))
+    }
+
     /// Plans a file and shows what came of it.
     async fn show(&self, file: Option<&Path>) -> anyhow::Result<PlanEnd> {
         let (args, json) = (self.args, self.json);
@@ -266,7 +278,7 @@ impl PlanFiles<'_> {
             source: source?,
             against: self.against.clone(),
             chunk_rows: self.config.worker.chunk_rows,
-            limits: limits(self.config),
+            limits: self.limits(),
         };
         let mut shown: Box<dyn View> = if json {
             Box::new(Document::new(output::out()))
@@ -316,7 +328,7 @@ pub(super) async fn of_rows(app: &App, rows: PlannedRows, json: bool) -> anyhow:
             reads_all: true,
         }),
         chunk_rows: config.worker.chunk_rows,
-        limits: limits(config),
+        limits: service.rules().limits,
     };
     let mut shown: Box<dyn View> = if json {
         Box::new(Document::new(output::out()))

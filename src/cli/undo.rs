@@ -80,7 +80,7 @@ async fn plan(args: &UndoArgs, app: &App, job: &crate::ledger::Job, json: bool) 
     let request = UndoRequest {
         ledger: &app.service.ledger,
         stores: &app.service.stores,
-        limits: &app.service.settings.rules.limits,
+        limits: &app.service.rules().limits,
         job,
     };
     let plan = request.plan(&mut |row| shown.row(row)).await?;

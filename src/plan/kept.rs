@@ -280,16 +280,19 @@ impl KeptPlan {
     /// # Errors
     /// What is kept is damaged.
     pub(crate) async fn open(ledger: &Ledger, job: &Job) -> Result<Option<Self>, DbError> {
+        let Some(kept_with) = ledger.plan_kept_with(job.seq).await? else {
+            return Ok(None);
+        };
         let mut plan = Self {
             ledger: ledger.clone(),
-            job: job.seq,
+            job: kept_with,
             hash: String::new(),
             is_of_job: false,
             repeated: BTreeSet::new(),
             part: 0,
             rows: VecDeque::new(),
         };
-        let Some(first) = ledger.plan_part(job.seq, 0).await? else {
+        let Some(first) = ledger.plan_part(kept_with, 0).await? else {
             return Ok(None);
         };
         let head: KeptHead = first
@@ -317,8 +320,21 @@ impl KeptPlan {
         plan.is_of_job = head.kind == job.kind
             && (job.undo_of.is_some() || head.content == job.input_sha256)
             && repeats.is_subset(&plan.repeated)
-            && job.plan_hash.as_deref() == Some(plan.hash.as_str());
+            && job.plan_hash.as_deref() == Some(plan.hash.as_str())
+            // Once rows have ended, a job that tries them again is another selection of them.
+            && (job.state.is_final() || job.seal.is_none() || ledger.is_as_sealed(job).await?);
         Ok(Some(plan))
+    }
+
+    /// Passes over rows before `first`, which are no rows of the job.
+    pub(crate) async fn pass(&mut self, first: u64) -> Result<(), DbError> {
+        while let Some(row) = self.read().await? {
+            if row.row >= first && row.action != REPEAT {
+                self.rows.push_front(row);
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The next row up to `last` of which there is something to say; of a plan of a file, those not told of create something.

@@ -60,6 +60,11 @@ pub(crate) async fn each_kept_row(
         };
         let about = about.ok_or(KeptRowsError::RowsGone)?;
         let (first, last) = about.rows();
+        let tried_again = match job.retry_of {
+            Some(_) => patiently(patience, || ledger.rows_of_chunk(job, chunk)).await?,
+            None => None,
+        };
+        plan.pass(first).await?;
         let mut next = plan.next(last).await?;
         for row in first..=last {
             let told = match next.take_if(|next| next.row == row) {
@@ -75,6 +80,9 @@ pub(crate) async fn each_kept_row(
                 Some(told) => told,
                 None => KeptRow::bare(row, "create"),
             };
+            if tried_again.as_ref().is_some_and(|rows| !rows.contains(&row)) {
+                continue;
+            }
             each(&ToldRow {
                 row: &told,
                 about: &about,

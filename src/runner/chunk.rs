@@ -128,8 +128,9 @@ impl Runner {
 
     async fn prepared(&self, claims: &[Claim]) -> Result<PreparedChunks, DbError> {
         let (now, installation) = (self.ledger.clock().now_millis(), self.ledger.installation());
-        let claims = claims.to_vec();
+        let (claims, gates) = (claims.to_vec(), self.gates());
         let read = self.ledger.db().read(move |tx| {
+            gates.check(tx, &claims)?;
             let forward: Vec<&Claim> = claims.iter().filter(|claim| claim.undo_of.is_none()).collect();
             let rows = spooled(tx, &forward)?;
             prepare_all(tx, &claims, rows, now, installation)

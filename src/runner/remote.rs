@@ -78,8 +78,11 @@ impl Runner {
         let expected = claim.expected.as_deref().map(Expected::decode).transpose()?;
         let mut claim = claim.clone();
         let (mut loaded, part) = {
-            let claim = claim.clone();
-            let load = move |tx: &mut dyn Tx| Ok((load(tx, &claim)?, part_of(tx, &claim)?));
+            let (claim, gates) = (claim.clone(), self.gates());
+            let load = move |tx: &mut dyn Tx| {
+                gates.check(tx, [&claim])?;
+                Ok((load(tx, &claim)?, part_of(tx, &claim)?))
+            };
             self.ledger.db().read(load).await?
         };
         let is_tried = |row: &u64| part.as_ref().is_none_or(|part| part.contains(row));

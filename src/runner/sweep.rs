@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use super::Runner;
 use crate::db::{DbError, Dialect};
 use crate::ledger::{LookedThrough, Scope, Seen};
+use crate::policy::LedgerPolicy;
 use crate::queue::Queue;
 use crate::store::sql::purge_deleted_users;
 
@@ -57,6 +58,7 @@ impl Runner {
         tasks.spawn(
             self.clone()
                 .round("approvals that ran out", every * SELDOM, stop.clone(), async |runner| {
+                    runner.ledger.learn_policy().await?;
                     runner.ledger.expire_approvals().await.map(drop)
                 }),
         );
@@ -73,13 +75,14 @@ impl Runner {
                 Ok(())
             },
         ));
-        if let Some(keep) = self.settings.keep_jobs {
-            let keep = keep.as_millis() as i64;
+        if let Some(configured) = self.settings.keep_jobs {
             tasks.spawn(self.clone().round(
                 "jobs that ended long ago",
                 every * PRUNE_EVERY,
                 stop.clone(),
                 async move |runner| {
+                    let policy = LedgerPolicy::of(&runner.ledger.learn_policy().await?);
+                    let keep = policy.keep_jobs(Some(configured)).unwrap_or(configured).as_millis() as i64;
                     let mut through = LookedThrough::default();
                     while runner.ledger.remove_jobs(keep, &mut through).await? {}
                     while runner.ledger.remove_brought(keep, &mut through).await? {}

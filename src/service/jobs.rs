@@ -72,9 +72,15 @@ impl Service {
         Ok(self.patiently(|| self.ledger.jobs(filter.clone())).await?)
     }
 
-    /// Lets a job run whose plan has that hash, and tells the workers.
-    pub async fn approve(&self, by: &Actor, job: &Job, hash: &str) -> Result<Job, ServiceError> {
-        self.ledger.approve(job, hash, by).await?.done()?;
+    /// Lets a job run whose plan has that hash, by the signature of an approver where one is needed, and tells the workers.
+    pub async fn approve(
+        &self,
+        by: &Actor,
+        job: &Job,
+        hash: &str,
+        signature: Option<&str>,
+    ) -> Result<Job, ServiceError> {
+        self.ledger.approve_signed(job, hash, by, signature).await?.done()?;
         self.queue.ring(job.id, 1).await;
         self.job(job.id).await
     }
@@ -106,7 +112,8 @@ impl Service {
 
     /// Queues a job over the rows that failed or were cancelled, and tells the workers. Its id.
     pub async fn retry(&self, by: &Actor, job: &Job) -> Result<JobId, ServiceError> {
-        let id = self.ledger.retry(job, by).await?.queued()?;
+        let within = self.rules().limits.approval_within.as_millis() as i64;
+        let id = self.ledger.retry(job, by, within).await?.queued()?;
         self.queue.ring(id, 1).await;
         Ok(id)
     }

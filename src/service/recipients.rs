@@ -31,6 +31,11 @@ pub enum NoRecipient {
     /// It does nothing else.
     #[error("`{0}` does nothing else but hand out passwords")]
     Needed(&'static str),
+    /// They may not be sealed to that key.
+    #[error(
+        "passwords may not be sealed to `{0}`: the policy of the ledger names who may read them (`passwords.recipients`)"
+    )]
+    NotAllowed(String),
 }
 
 impl Service {
@@ -56,6 +61,9 @@ impl Service {
         if recipients.is_empty() && kind.policy().passwords == Passwords::Only {
             return Err(NoRecipient::Needed(name));
         }
-        Ok(recipients)
+        match self.policy().stranger(&recipients) {
+            Some(stranger) => Err(NoRecipient::NotAllowed(stranger.to_owned())),
+            None => Ok(recipients),
+        }
     }
 }

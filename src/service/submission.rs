@@ -128,7 +128,7 @@ impl Service {
             ledger: &self.ledger,
             stores: &self.stores,
             queue,
-            rules: &self.settings.rules,
+            rules: self.rules(),
             hand,
         }
     }
@@ -143,7 +143,7 @@ impl Service {
         let request = UndoRequest {
             ledger: &self.ledger,
             stores: &self.stores,
-            limits: &self.settings.rules.limits,
+            limits: &self.rules().limits,
             job,
         };
         Ok(request.submit(&self.told(is_for_workers), by).await?.job)

@@ -28,7 +28,7 @@ fn entry(n: u64) -> AuditEntry {
     AuditEntry {
         actor: format!("actor {n}"),
         // Every other one as an earlier version recorded it.
-        via: (n % 2 == 1).then_some(Via::Inbox),
+        via: (n % 2 == 1).then(|| Via::Inbox.as_str().to_owned()),
         action: Action::Approved,
         job: None,
         kind: Some("add-customer".to_owned()),
@@ -110,7 +110,7 @@ on_both! {
         assert!(ledger.cancel(job.seq, &by("bea")).await.expect("cancelled"));
         assert!(!ledger.cancel(job.seq, &by("bea")).await.expect("it has ended"));
         let job = ledger.job(id).await.expect("asked").expect("there");
-        let again = ledger.retry(&job, &by("cy")).await.expect("asked").queued().expect("retried");
+        let again = ledger.retry(&job, &by("cy"), 60_000).await.expect("asked").queued().expect("retried");
         Work::on(&ledger, &ledger.job(again).await.expect("asked").expect("there")).until_at_rest().await;
         let rejected = apply(&ledger, "bulk-add-users", &USERS.replace("A-1", "A-9")).await;
         assert_eq!(rejected.state, JobState::Completed);

@@ -1,8 +1,10 @@
 //! The ledger's contract, the same on every database: claims, fences, counters, cancelling, retrying.
 
 mod approval;
+mod attacked;
 mod retention;
 mod schedules;
+mod signed;
 mod together;
 mod turns;
 mod upgrades;
@@ -136,10 +138,10 @@ on_both! {
         tables::make_due(&ledger).await;
         let job = Work::on(&ledger, &reload(&ledger, &job).await).until_at_rest().await;
         assert_eq!((job.state, job.counts.applied, job.counts.failed), (JobState::Failed, 10, 10));
-        let again = ledger.retry(&job, &by("tester")).await.expect("asked").queued().expect("there is something to retry");
+        let again = ledger.retry(&job, &by("tester"), 60_000).await.expect("asked").queued().expect("there is something to retry");
         let again = Work::on(&ledger, &ledger.job(again).await.expect("asked").expect("there")).until_at_rest().await;
         assert_eq!((again.state, again.counts.applied, again.counts.total), (JobState::Completed, 10, 10));
-        assert!(ledger.retry(&again, &by("tester")).await.expect("asked").queued().is_err(), "nothing is left");
+        assert!(ledger.retry(&again, &by("tester"), 60_000).await.expect("asked").queued().is_err(), "nothing is left");
     }
 
     async fn cancelling_keeps_what_is_done(place: Place) {

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tenantry::testing::receipt::Form;
-use tenantry::testing::runner::RunnerSettings;
 use tenantry::testing::runner::retry::RetryPolicy;
+use tenantry::testing::runner::{GateSettings, RunnerSettings};
 use tenantry_foundation::clock::Clock;
 use tenantry_foundation::passwords::{Class, PasswordPolicy};
 use tenantry_ledger::{Actor, Claimant, Ledger, Scope, Via};
@@ -186,6 +186,14 @@ impl Run {
     }
 }
 
+impl Place {
+    /// Decides that nothing in its ledger waits for approval.
+    #[track_caller]
+    pub(crate) fn needs_no_approval(&self) {
+        self.tenantry(&["policy", "set", "approval.required", "false"]).ends(0);
+    }
+}
+
 pub(crate) fn settings(concurrency: usize) -> RunnerSettings {
     RunnerSettings {
         concurrency,
@@ -205,6 +213,7 @@ pub(crate) fn settings(concurrency: usize) -> RunnerSettings {
         errors: None,
         passwords: PasswordPolicy::new(16, &Class::ALL, false).expect("a policy"),
         form: Form::default(),
+        gates: GateSettings::default(),
     }
 }
 

@@ -214,7 +214,7 @@ with_both_queues! {
         assert_eq!(ended.counts.applied + ended.counts.cancelled, 3_000);
         assert!(ended.counts.cancelled > 0, "it was over before it could be cancelled");
         assert_eq!(ended.state, JobState::Cancelled);
-        let rest = shop.ledger.retry(&ended, &by("tester")).await.expect("asked").queued().expect("something is left");
+        let rest = shop.ledger.retry(&ended, &by("tester"), 60_000).await.expect("asked").queued().expect("something is left");
         let rest = shop.ended(&shop.job(rest).await).await;
         assert_eq!(rest.counts.applied, ended.counts.cancelled);
         assert_eq!(shop.users().await, 3_000);

@@ -70,7 +70,7 @@ async fn submit_all(
         ledger,
         stores: &stores,
         queue: &queue,
-        rules: &rules,
+        rules,
         hand: None,
     };
     Box::pin(submitter.submit_all(submissions, RecordTurn::NOW)).await

@@ -72,7 +72,7 @@ on_both! {
         let without_id = results.lines().skip(1).filter(|line| line.ends_with(',')).count();
         assert_eq!(without_id, 1, "{results}");
         // The row is at fault no more.
-        let again = ledger.retry(&job, &by("tester")).await.expect("asked").queued().expect("there is something to retry");
+        let again = ledger.retry(&job, &by("tester"), 60_000).await.expect("asked").queued().expect("there is something to retry");
         let again = Work::on(&ledger, &ledger.job(again).await.expect("asked").expect("there")).until_at_rest().await;
         assert_eq!((again.state, again.counts.applied), (JobState::Completed, 1));
     }
@@ -153,7 +153,7 @@ on_both! {
         let claim = ledger.claim(claimant("w", 60_000)).await.expect("asked").expect("a chunk");
         ledger.give_up(&claim, "hopeless".to_owned()).await.expect("given up");
         let job = ledger.job(id).await.expect("asked").expect("there");
-        let retries = (0..12).map(|n| { let (ledger, job) = (&ledger, &job); async move { ledger.retry(job, &by(&format!("tester {n}"))).await } });
+        let retries = (0..12).map(|n| { let (ledger, job) = (&ledger, &job); async move { ledger.retry(job, &by(&format!("tester {n}")), 60_000).await } });
         let made = futures::future::join_all(retries).await;
         let made: std::collections::HashSet<_> = made.into_iter().map(|made| made.expect("asked").queued().expect("retried")).collect();
         assert_eq!(made.len(), 1);

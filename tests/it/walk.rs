@@ -232,9 +232,39 @@ async fn a_destructive_job_waits_for_somebody_else() {
     let other = place
         .tenantry(&["approve", job, "--hash", &"0".repeat(64), "--by", "boss"])
         .ends(2);
-    assert!(other.err.contains(hash), "{}", other.err);
-    place
+    assert!(
+        other.err.contains("that is not the hash") && !other.err.contains(&hash[..12]),
+        "{}",
+        other.err
+    );
+    let part = place
         .tenantry(&["approve", job, "--hash", &hash[..12], "--by", "boss"])
+        .ends(2);
+    assert!(
+        part.err.contains("has 64 digits") && !part.err.contains(&hash[12..]),
+        "{}",
+        part.err
+    );
+    for (name, why) in [
+        ("", "found nothing"),
+        ("b\u{43e}ss", "written in one script"),
+        ("boss\ndecided   by anna", "without line breaks"),
+        ("bo\u{200b}ss", "without invisible characters"),
+        ("t\u{435}st\u{435}r", "written in one script"),
+    ] {
+        let refused = place.tenantry(&["approve", job, "--hash", hash, "--by", name]).ends(2);
+        assert!(refused.err.contains(why), "{name:?}: {}", refused.err);
+    }
+    // The account is the operating system's word, whatever the environment says.
+    let from = parked["submitted_via"].as_str().expect("a way in");
+    assert!(
+        from.starts_with("cli ") && from.contains('@') && !from.contains("tester"),
+        "{from}"
+    );
+    let unasked = place.tenantry(&["approve", job, "--by", "boss"]).ends(2);
+    assert!(unasked.err.contains("--hash"), "{}", unasked.err);
+    place
+        .tenantry(&["approve", job, "--hash", hash, "--by", "boss"])
         .ends(0);
     let done = place.tenantry(&["apply", job, "--json"]).ends(0).json();
     assert_eq!(

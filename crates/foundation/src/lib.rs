@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! installation what sets one database's records apart from others'
+//! signature    of texts, as OpenSSH makes them
 //! passwords    made for new users, and sealed to those who hand them out
 //! input        from the bytes of a file to blocks of rows
 //! db           SQLite and PostgreSQL behind one kind of transaction
@@ -34,4 +35,5 @@ pub mod moment;
 pub mod passwords;
 mod recycled;
 pub mod secret;
+pub mod signature;
 pub mod tasks;

@@ -1,6 +1,7 @@
 //! Who asks for something, and by which way in. What proves the name is the way's business.
-
-use tenantry_foundation::db::{DbError, Row};
+//!
+//! At the command line people say who they are, and the operating system says from which account and machine: that is recorded beside the name,
+//! as part of the way in. A document of the inbox says whatever its sender writes, so a name in one is nobody's word but that document's.
 
 /// Who asks for something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,12 +10,35 @@ pub struct Actor {
     pub name: String,
     /// How it was asked for.
     pub via: Via,
+    /// The account and machine it was asked from, as the operating system knows them.
+    pub account: Option<String>,
 }
 
 impl Actor {
     /// Somebody of that name.
     pub fn new(name: impl Into<String>, via: Via) -> Self {
-        Self { name: name.into(), via }
+        Self {
+            name: name.into(),
+            via,
+            account: None,
+        }
+    }
+
+    /// The same, from that account.
+    #[must_use]
+    pub fn from_account(self, account: String) -> Self {
+        Self {
+            account: Some(account),
+            ..self
+        }
+    }
+
+    /// The way in as it is recorded: `inbox`, `cli root@host`.
+    pub fn way(&self) -> String {
+        match &self.account {
+            Some(account) => format!("{} {account}", self.via.as_str()),
+            None => self.via.as_str().to_owned(),
+        }
     }
 }
 
@@ -52,15 +76,5 @@ impl Via {
             Via::Schedule => "schedule",
             Via::Http => "http",
         }
-    }
-
-    /// What is recorded in a column; `None` of what an earlier version recorded.
-    pub(super) fn read(row: &Row, column: usize) -> Result<Option<Self>, DbError> {
-        let Some(text) = row.opt_text(column)? else {
-            return Ok(None);
-        };
-        let via = Self::ALL.into_iter().find(|via| via.as_str() == text);
-        via.map(Some)
-            .ok_or_else(|| DbError::Broken(format!("`{text}` is no way in")))
     }
 }

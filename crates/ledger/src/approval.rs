@@ -1,14 +1,15 @@
 //! Decisions of people about jobs: approve or reject a plan, pause and resume.
 //!
-//! What is approved is a plan hash, so that nobody approves what they have not seen, and never by the submitter.
+//! What is approved is a job's [seal](super::seal), so that nobody approves what they have not seen, and never by the submitter.
+//! It is given in full, since what has the same beginning can be found, and is never told to whoever gives another.
 //! A paused job keeps the chunks in hand, and no other is claimed.
 
-use tenantry_jobs::key;
 use thiserror::Error;
 
 use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
 use super::closing::end_chunk;
-use super::{Actor, Job, JobState, Ledger, Outcome};
+use super::signing::NotSigned;
+use super::{Actor, Job, JobState, Ledger, Outcome, StoredPolicy, approvers, person, signing};
 use tenantry_foundation::db::{DbError, Row, Tx};
 
 /// Why a decision was refused.
@@ -21,8 +22,19 @@ pub enum DecisionRefused {
     #[error("`{0}` submitted the job; somebody else has to approve it")]
     OwnJob(String),
     /// Another plan.
-    #[error("the job's plan has the hash {0}; look at it (`tenantry plan JOB`) before approving it")]
-    OtherPlan(String),
+    #[error(
+        "that is not the hash of the job's plan; look at the plan (`tenantry plan JOB`), which ends with its hash, before approving it"
+    )]
+    OtherPlan,
+    /// Only some of it.
+    #[error("the hash of a plan has 64 digits, and all of them are needed; this one has {0}")]
+    PartOfHash(usize),
+    /// A signature is needed, or the one there is does not do.
+    #[error(transparent)]
+    NotSigned(#[from] NotSigned),
+    /// The policy names others.
+    #[error("`{0}` is not among those who may approve, by the policy of the ledger (`approval.approvers`): {1}")]
+    NoApprover(String, String),
     /// It is too late.
     #[error("the time to approve the job ran out; submit it again")]
     Expired,
@@ -30,6 +42,12 @@ pub enum DecisionRefused {
     #[error("the job is {0}, which cannot be {1}")]
     WrongState(&'static str, &'static str),
 }
+
+/// The key of the policy that names who may approve; nothing there: anybody but the submitter.
+const APPROVERS: &str = "approval.approvers";
+
+/// Digits of a plan's hash.
+const HASH_DIGITS: usize = 64;
 
 /// What a decision came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,27 +70,63 @@ impl Decided {
 }
 
 impl Ledger {
-    /// Lets a job run, if `hash` is its plan's and `by` is not its submitter.
+    /// Lets a job run, if `hash` is its plan's and `by` is not its submitter. Nobody's word is enough for that once somebody's key is
+    /// enrolled.
     pub async fn approve(&self, job: &Job, hash: &str, by: &Actor) -> Result<Decided, DbError> {
+        self.approve_signed(job, hash, by, None).await
+    }
+
+    /// As [`approve`](Self::approve) with the signature of an approver, who then is who approves, whoever brings it.
+    pub async fn approve_signed(
+        &self,
+        job: &Job,
+        hash: &str,
+        by: &Actor,
+        signature: Option<&str>,
+    ) -> Result<Decided, DbError> {
         let now = self.clock.now_millis();
-        let plan_hash = job.plan_hash.clone().unwrap_or_default();
-        // A beginning long enough to mean one plan only will do.
-        let is_same = hash.len() >= 12 && plan_hash.starts_with(&hash.to_lowercase());
+        let is_same = hash.eq_ignore_ascii_case(job.hash_to_approve());
         if job.state != JobState::AwaitingApproval {
             return Ok(Decided::Refused(DecisionRefused::NotWaiting(job.state.as_str())));
         }
-        if same_person(&by.name, &job.submitted_by) {
+        if signature.is_none() && person::is_same(&by.name, &job.submitted_by) {
             return Ok(Decided::Refused(DecisionRefused::OwnJob(job.submitted_by.clone())));
         }
+        if hash.len() != HASH_DIGITS {
+            return Ok(Decided::Refused(DecisionRefused::PartOfHash(hash.chars().count())));
+        }
         if !is_same {
-            return Ok(Decided::Refused(DecisionRefused::OtherPlan(plan_hash)));
+            return Ok(Decided::Refused(DecisionRefused::OtherPlan));
         }
         if job.approval_until.is_some_and(|until| until < now) {
             return Ok(Decided::Refused(DecisionRefused::Expired));
         }
-        let (seq, by) = (job.seq, by.clone());
+        let (seq, mut by, text) = (job.seq, by.clone(), self.text_to_sign(job));
+        let (submitted_by, via) = (job.submitted_by.clone(), job.submitted_via.clone());
+        let signature = signature.map(str::to_owned);
+        let until = job.approval_until.unwrap_or_default();
         self.db
             .write(move |tx| {
+                let leave = match signing::leave(&approvers::all(tx)?, &text, signature.as_deref()) {
+                    Ok(Some(leave)) if signing::is_of_submitter(&leave.name, &submitted_by, via.as_deref()) => {
+                        return Ok(Decided::Refused(NotSigned::Own(leave.name).into()));
+                    }
+                    Ok(leave) => leave,
+                    Err(why) => return Ok(Decided::Refused(why.into())),
+                };
+                let note = leave.map(|leave| {
+                    by.name = leave.name;
+                    format!("{}\n{}", signing::until_note(until), leave.note)
+                });
+                let named = StoredPolicy::read(tx)?.values.remove(APPROVERS).unwrap_or_default();
+                let mut names = named
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|name| !name.is_empty())
+                    .peekable();
+                if names.peek().is_some() && !names.any(|name| person::is_same(name, &by.name)) {
+                    return Ok(Decided::Refused(DecisionRefused::NoApprover(by.name.clone(), named)));
+                }
                 let sql = format!(
                     "UPDATE jobs SET state = 'queued', decided_by = $2, decided_at = $3
                      WHERE seq = $1 AND state = 'awaiting-approval' AND cancel_requested = 0 RETURNING {JOB_COLUMNS}"
@@ -81,7 +135,7 @@ impl Ledger {
                 let decision = JobDecision {
                     action: Action::Approved,
                     by: Some(&by),
-                    note: None,
+                    note,
                     late: DecisionRefused::NotWaiting("decided on already"),
                 };
                 decision.record(tx, approved, now)
@@ -211,7 +265,7 @@ impl Ledger {
         let now = self.clock.now_millis();
         let entry = AuditEntry {
             actor: by.name.clone(),
-            via: Some(by.via),
+            via: Some(by.way()),
             action: if is_shown {
                 Action::Revealed
             } else {
@@ -267,9 +321,4 @@ fn open_chunks(tx: &mut dyn Tx, job: i64) -> Result<Vec<i64>, DbError> {
         tx.dialect().for_update()
     );
     tx.query(&sql, &[job.into()])?.iter().map(|row| row.int(0)).collect()
-}
-
-/// Names of people differ by more than case and blanks.
-fn same_person(a: &str, b: &str) -> bool {
-    key::same(a.trim(), b.trim())
 }

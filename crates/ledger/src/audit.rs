@@ -37,7 +37,7 @@ pub use read::{AuditStep, AuditWalk};
 use std::collections::BTreeMap;
 
 use super::job::to_json;
-use super::{Actor, Counts, EndedJob, JobId, Via};
+use super::{Actor, Counts, EndedJob, JobId};
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
 use tenantry_foundation::input::Meter;
 
@@ -92,6 +92,12 @@ pub enum Action {
     Released,
     /// Jobs that ended long ago were removed; the note says which.
     Pruned,
+    /// What jobs are held to was decided; the note says what.
+    Decided,
+    /// Somebody's key was enrolled: their signature approves; the note has name and key.
+    Enrolled,
+    /// A key was revoked; the note has name and key.
+    Revoked,
 }
 
 impl Action {
@@ -122,6 +128,9 @@ impl Action {
             Action::Adopted => "adopted",
             Action::Released => "released",
             Action::Pruned => "pruned",
+            Action::Decided => "decided",
+            Action::Enrolled => "enrolled",
+            Action::Revoked => "revoked",
         }
     }
 }
@@ -132,7 +141,7 @@ impl Action {
 pub struct AuditEntry {
     pub actor: String,
     /// By which way in it was asked for; `None` for what this program does by itself.
-    pub via: Option<Via>,
+    pub via: Option<String>,
     pub action: Action,
     pub job: Option<JobId>,
     pub kind: Option<String>,
@@ -161,7 +170,7 @@ impl AuditEntry {
     pub fn by(self, actor: &Actor) -> Self {
         Self {
             actor: actor.name.clone(),
-            via: Some(actor.via),
+            via: Some(actor.way()),
             ..self
         }
     }
@@ -178,7 +187,7 @@ impl AuditEntry {
             plan_hash: self.plan_hash.clone(),
             counts: self.counts.as_ref().map(canonical),
             note: self.note.clone(),
-            via: self.via.map(|via| via.as_str().to_owned()),
+            via: self.via.clone(),
             jobs,
             prev,
             hash: String::new(),
@@ -262,8 +271,13 @@ pub fn start(installation: u64) -> String {
 }
 
 fn hash(fields: &[Option<&str>]) -> String {
+    hash_of("tenantry-audit-1", fields)
+}
+
+/// SHA-256 of fields after a word that says what they are, written as [above](self#what-is-hashed).
+pub(super) fn hash_of(what: &str, fields: &[Option<&str>]) -> String {
     let mut meter = Meter::default();
-    for field in [Some("tenantry-audit-1")].iter().chain(fields) {
+    for field in [Some(what)].iter().chain(fields) {
         match field {
             Some(text) => {
                 meter.pass(format!("{}:", text.len()).as_bytes());
@@ -323,15 +337,14 @@ fn canonical(counts: &Counts) -> String {
 }
 
 /// What a statement that changes a job has to return for [`of_job`].
-pub(super) const JOB_COLUMNS: &str =
-    "id, kind, submitted_by, state, applied, unchanged, rejected, failed, cancelled, total, plan_hash, submitted_via";
+pub(super) const JOB_COLUMNS: &str = "id, kind, submitted_by, state, applied, unchanged, rejected, failed, cancelled, total, COALESCE(seal, plan_hash), submitted_via";
 
 /// What is recorded of the job whose [`JOB_COLUMNS`] begin at `first`; its submitter is the actor, its state the note.
 pub(super) fn of_job(action: Action, row: &Row, first: usize) -> Result<AuditEntry, DbError> {
     let count = |column: usize| row.int(first + column).map(|value| value as u64);
     Ok(AuditEntry {
         actor: row.text(first + 2)?.to_owned(),
-        via: Via::read(row, first + 11)?,
+        via: row.opt_text(first + 11)?.map(str::to_owned),
         action,
         job: Some(JobId::read(row, first)?),
         kind: Some(row.text(first + 1)?.to_owned()),

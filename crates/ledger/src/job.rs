@@ -166,6 +166,8 @@ pub struct Job {
     pub state: JobState,
     pub counts: Counts,
     pub submitted_by: String,
+    /// The way it came in, with the account it was asked from.
+    pub submitted_via: Option<String>,
     pub retry_of: Option<i64>,
     /// The job this one takes back.
     pub undo_of: Option<i64>,
@@ -177,6 +179,8 @@ pub struct Job {
     pub keeps_rows: bool,
     /// Hash of what the job was planned to do.
     pub plan_hash: Option<String>,
+    /// Hash of all that decides what it does, where it needs approval.
+    pub seal: Option<String>,
     /// Why it needs approval.
     pub gate: Vec<String>,
     /// Until when it can be approved.
@@ -217,6 +221,11 @@ pub struct Job {
 }
 
 impl Job {
+    /// The hash that is approved.
+    pub fn hash_to_approve(&self) -> &str {
+        self.seal.as_deref().or(self.plan_hash.as_deref()).unwrap_or_default()
+    }
+
     /// Whether nothing more happens until somebody does something: it has ended, or it waits for a person.
     pub fn is_at_rest(&self) -> bool {
         self.state.is_final()
@@ -271,7 +280,7 @@ const SELECTED: &str = "j.applied, j.unchanged, j.rejected,
     (SELECT u.state FROM jobs u WHERE u.undo_of = j.seq AND u.state <> 'planned' ORDER BY u.seq DESC LIMIT 1),
     (SELECT CAST(COALESCE(SUM(u.applied), 0) AS BIGINT) FROM jobs u WHERE u.undo_of = j.seq),
     CASE WHEN EXISTS (SELECT 1 FROM jobs u JOIN jobs r ON r.undo_of = u.seq WHERE u.undo_of = j.seq AND r.applied > 0)
-      THEN 1 ELSE 0 END
+      THEN 1 ELSE 0 END, j.seal, j.submitted_via
     FROM jobs j JOIN inputs i ON i.id = j.input";
 
 impl Ledger {
@@ -425,12 +434,14 @@ pub(super) fn read_job(row: &Row, now: i64) -> Result<Job, DbError> {
             total: count(10)?,
         },
         submitted_by: row.text(11)?.to_owned(),
+        submitted_via: row.opt_text(45)?.map(str::to_owned),
         retry_of: row.opt_int(12)?,
         undo_of: row.opt_int(26)?,
         undo_of_id: row.opt_text(33)?.and_then(|id| id.parse().ok()),
         undone,
         keeps_rows: row.int(39)? != 0,
         plan_hash: row.opt_text(27)?.map(str::to_owned),
+        seal: row.opt_text(44)?.map(str::to_owned),
         gate: row.opt_text(28)?.map_or(Ok(Vec::new()), json)?,
         approval_until: row.opt_int(29)?,
         decided_by: row.opt_text(30)?.map(str::to_owned),

@@ -18,6 +18,19 @@ impl Ledger {
             .await
     }
 
+    /// The job that the plan of this one is kept with: itself, or one whose rows it tries again. `None` where none is kept.
+    pub async fn plan_kept_with(&self, job: i64) -> Result<Option<i64>, DbError> {
+        self.db
+            .read(move |tx| {
+                let sql = "WITH RECURSIVE line (job, depth) AS (
+                     SELECT CAST($1 AS BIGINT), 0
+                     UNION SELECT jobs.retry_of, line.depth + 1 FROM jobs JOIN line ON jobs.seq = line.job WHERE jobs.retry_of IS NOT NULL)
+                   SELECT line.job FROM line WHERE EXISTS (SELECT 1 FROM plan_parts p WHERE p.job = line.job) ORDER BY depth LIMIT 1";
+                tx.query_first(sql, &[job.into()])?.map(|row| row.int(0)).transpose()
+            })
+            .await
+    }
+
     /// A part of a job's plan; `None` beyond the last, and where none is kept.
     pub async fn plan_part(&self, job: i64, part: u64) -> Result<Option<String>, DbError> {
         self.db

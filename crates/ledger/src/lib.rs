@@ -11,6 +11,7 @@
 
 mod actor;
 mod approval;
+pub mod approvers;
 pub mod artifacts;
 mod at_once;
 pub mod audit;
@@ -19,6 +20,7 @@ pub mod batches;
 mod chunk_state;
 mod claim;
 pub mod closing;
+mod descent;
 pub mod drops;
 mod errors;
 pub mod fence;
@@ -34,14 +36,18 @@ mod names;
 mod origin;
 mod outcome;
 mod past;
+pub mod person;
 mod plan;
+mod policy;
 mod record;
 mod replies;
 mod retention;
 mod retry;
 mod rows;
 pub mod schedules;
+pub mod seal;
 pub mod sealed;
+pub mod signing;
 mod trial;
 mod upkeep;
 mod whole;
@@ -55,6 +61,7 @@ pub use backlog::{Backlog, OpenJobs};
 pub use batches::{BatchTurn, ChangeSet, InTheWay, WaitingBatch};
 pub use claim::{Claim, Claimant, Scope, Together};
 pub use closing::{Closing, ErrorLimit};
+pub use descent::{ChunkSelection, Descent, selected_rows, undoable_rows};
 pub use errors::{ErrorExample, ErrorGroup};
 pub use ids::JobId;
 pub use job::{Counts, EndedJob, Job, JobFilter, JobState, Parameters, Undone};
@@ -64,10 +71,11 @@ pub use names::{NameKey, StoreName};
 pub use origin::{BroughtBy, FireOrigin, Origin, OriginIntake};
 pub use outcome::Outcome;
 pub use plan::{Commit, Committed, Draft, Gate, NewChunk, NewJob};
+pub use policy::StoredPolicy;
 pub use record::RecordedJobs;
 pub use replies::{Reply, ReplyTo, TakenReplies};
 pub use retention::LookedThrough;
-pub use retry::{ChunkSelection, Descent, RetryRefused, Retrying, selected_rows, undoable_rows};
+pub use retry::{RetryRefused, Retrying};
 pub use rows::{ChunkRows, RowOutcome, RowRecord, RowWait, load_block, load_blocks, recorded_rows};
 pub use sealed::{PasswordJob, SealedPart, SealedPasswords};
 pub use tenantry_foundation::installation::Installation;
@@ -76,11 +84,11 @@ pub use upkeep::{Pruned, Seen};
 pub use whole::WholeJob;
 pub use workers::{Worker, WorkerSign};
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use past::Past;
 use tenantry_foundation::clock::Clock;
-use tenantry_foundation::db::{ConnectOptions, Db, DbError, Dialect};
+use tenantry_foundation::db::{ConnectOptions, Db, DbError, Dialect, Tx};
 
 /// A handle on the ledger; clones share it.
 #[derive(Clone)]
@@ -89,6 +97,8 @@ pub struct Ledger {
     clock: Clock,
     installation: Installation,
     past: Arc<Past>,
+    /// As it was last learned of.
+    policy: Arc<Mutex<StoredPolicy>>,
 }
 
 impl Ledger {
@@ -106,8 +116,10 @@ impl Ledger {
         };
         let proposal = Installation::random(&clock);
         let installation = db.write(move |tx| proposal.recorded(tx)).await?;
-        let last = db.read(past::newest_record).await?;
+        let learned = |tx: &mut dyn Tx| Ok((past::newest_record(tx)?, StoredPolicy::read(tx)?));
+        let (last, policy) = db.read(learned).await?;
         Ok(Self {
+            policy: Arc::new(Mutex::new(policy)),
             past: Arc::new(Past::new(last, &clock)),
             db,
             clock,

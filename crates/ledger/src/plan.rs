@@ -9,7 +9,7 @@ use super::job::to_json;
 use super::origin::{JobLink, Settled};
 use super::replies;
 use super::rows::{BETWEEN, record_outcomes_of};
-use super::{Actor, Job, JobId, JobState, Ledger, Origin, Parameters, ReplyTo, RowOutcome, origin};
+use super::{Actor, Job, JobId, JobState, Ledger, Origin, Parameters, ReplyTo, RowOutcome, origin, seal};
 use tenantry_foundation::db::{DbError, Tx, Value};
 
 /// A planned job whose submitter has shown no life for this long is removed.
@@ -155,8 +155,8 @@ impl PlannedJob {
                 self.kind.into(),
                 self.parameters.into(),
                 input.into(),
-                self.by.name.into(),
-                self.by.via.as_str().into(),
+                self.by.name.as_str().into(),
+                self.by.way().into(),
                 self.now.into(),
                 (self.now + PLANNING_LEASE_MILLIS).into(),
                 self.undo_of.into(),
@@ -303,7 +303,7 @@ impl Ledger {
     }
 
     async fn try_to_commit(&self, job: Draft, commit: Commit) -> Result<Committed, DbError> {
-        let now = self.clock.now_millis();
+        let (now, policy) = (self.clock.now_millis(), self.policy().number);
         self.db
             .write(move |tx| {
                 if let Some(settled) = origin::settled(tx, &[commit.origin])?.pop().flatten() {
@@ -395,11 +395,14 @@ impl Ledger {
                     None => Action::Submitted,
                 };
                 let mut submitted = audit::of_job(action, &queued, 1)?;
+                if waits {
+                    submitted.plan_hash = Some(seal::seal(tx, job.seq)?);
+                }
                 submitted.note = Some(if let Some(undone) = commit.undoes {
-                    format!("undoes job {undone}")
+                    format!("undoes job {undone}{}", under(policy))
                 } else {
                     let origin = origin::notes(tx, &[commit.origin])?.pop().flatten();
-                    submitted_note(queued.text(0)?, &commit.sha256, origin)
+                    submitted_note(queued.text(0)?, &commit.sha256, origin, policy)
                 });
                 audit::append(tx, now, &submitted)?;
                 let ended = ended.map(|job| audit::of_job(Action::Applied, &job, 0)).transpose()?;
@@ -498,9 +501,17 @@ fn unfinished(tx: &mut dyn Tx, fingerprint: &str) -> Result<Option<JobId>, DbErr
 }
 
 /// What is recorded of a file that was handed in.
-pub(super) fn submitted_note(name: &str, sha256: &str, origin: Option<String>) -> String {
+pub(super) fn submitted_note(name: &str, sha256: &str, origin: Option<String>, policy: i64) -> String {
     let origin = origin.map_or_else(String::new, |origin| format!(", via {origin}"));
-    format!("{name}, sha256 {sha256}{origin}")
+    format!("{name}, sha256 {sha256}{origin}{}", under(policy))
+}
+
+/// Under which policy a job was submitted; nothing where everything was as usual.
+pub(super) fn under(policy: i64) -> String {
+    match policy {
+        0 => String::new(),
+        number => format!(", policy {number}"),
+    }
 }
 
 /// Removes a planned job; one that is further along is left alone.

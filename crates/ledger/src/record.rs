@@ -13,7 +13,7 @@ use super::job::to_json;
 use super::plan::{KNOWN_KEY, SHORT_PRINT, SameWork, UNFINISHED, submitted_note};
 use super::rows::record_outcomes;
 use super::whole::WholeJob;
-use super::{Committed, Counts, JobId, JobState, Ledger, NewJob, Origin, Parameters, ReplyTo, Via, origin, replies};
+use super::{Committed, Counts, JobId, JobState, Ledger, NewJob, Origin, Parameters, ReplyTo, origin, replies};
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
 
 impl Ledger {
@@ -41,8 +41,10 @@ impl Ledger {
         jobs: Vec<WholeJob>,
         worker: Option<Arc<dyn AtOnce>>,
     ) -> Result<RecordedJobs, DbError> {
-        let now = self.clock.now_millis();
-        self.db.write(move |tx| record(tx, &jobs, worker.as_deref(), now)).await
+        let (now, policy) = (self.clock.now_millis(), self.policy().number);
+        self.db
+            .write(move |tx| record(tx, &jobs, worker.as_deref(), (now, policy)))
+            .await
     }
 }
 
@@ -55,7 +57,12 @@ pub struct RecordedJobs {
     pub done: DoneAtOnce,
 }
 
-fn record(tx: &mut dyn Tx, jobs: &[WholeJob], worker: Option<&dyn AtOnce>, now: i64) -> Result<RecordedJobs, DbError> {
+fn record(
+    tx: &mut dyn Tx,
+    jobs: &[WholeJob],
+    worker: Option<&dyn AtOnce>,
+    (now, policy): (i64, i64),
+) -> Result<RecordedJobs, DbError> {
     let origins: Vec<Option<Origin>> = jobs.iter().map(|job| job.commit.origin).collect();
     let settled = origin::settled(tx, &origins)?;
     let (mut known, before) = Known::find(tx, jobs, now)?;
@@ -101,7 +108,7 @@ fn record(tx: &mut dyn Tx, jobs: &[WholeJob], worker: Option<&dyn AtOnce>, now: 
     let notes = origin::notes(tx, &origins)?;
     let mut ends = done.claims.iter().zip(&done.ended).peekable();
     for ((job, _), origin) in new.into_iter().zip(notes) {
-        let submitted = entry(job, origin);
+        let submitted = entry(job, origin, policy);
         if let Some((claim, (_, how))) = ends.next_if(|(claim, _)| claim.job_id == job.id) {
             let came = submitted.note.as_deref().unwrap_or_default();
             entries.push(AuditEntry {
@@ -122,7 +129,7 @@ fn record(tx: &mut dyn Tx, jobs: &[WholeJob], worker: Option<&dyn AtOnce>, now: 
     }
     // What one actor had carried out stands together. The others end in their order.
     entries.sort_by_cached_key(|entry| {
-        (entry.action == Action::CarriedOut).then(|| (entry.actor.clone(), entry.via.map(Via::as_str)))
+        (entry.action == Action::CarriedOut).then(|| (entry.actor.clone(), entry.via.clone()))
     });
     audit::append_all(tx, now, &entries)?;
     Ok(RecordedJobs { committed, done })
@@ -191,17 +198,17 @@ impl Known {
 }
 
 /// What is recorded of a job that was handed in.
-fn entry(job: &WholeJob, origin: Option<String>) -> AuditEntry {
+fn entry(job: &WholeJob, origin: Option<String>, policy: i64) -> AuditEntry {
     let NewJob { kind, submitted_by, .. } = &job.new;
     AuditEntry {
         actor: submitted_by.name.clone(),
-        via: Some(submitted_by.via),
+        via: Some(submitted_by.way()),
         action: Action::Submitted,
         job: Some(job.id),
         kind: Some(kind.clone()),
         plan_hash: Some(job.commit.plan_hash.clone()),
         counts: Some(job.counts()),
-        note: Some(submitted_note(&job.new.input_name, &job.commit.sha256, origin)),
+        note: Some(submitted_note(&job.new.input_name, &job.commit.sha256, origin, policy)),
     }
 }
 
@@ -351,7 +358,7 @@ fn values(
         state.as_str().into(),
         input.into(),
         new.submitted_by.name.as_str().into(),
-        new.submitted_by.via.as_str().into(),
+        new.submitted_by.way().into(),
         now.into(),
         new.out_dir.clone().into(),
         new.out_host.clone().into(),

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 
 use super::chunk_state::ChunkState;
-use super::retry::{Descent, selected_rows};
+use super::descent::{Descent, selected_rows};
 use super::{Installation, Job, Ledger, Outcome};
 use tenantry_foundation::db::{Batch, DbError, Row, Tx, Value};
 use tenantry_foundation::input::Block;

@@ -60,7 +60,7 @@ pub(super) async fn show(app: &App, job: &str, all: bool, json: bool) -> anyhow:
         Err(KeptRowsError::RowsGone) => bail!("the rows of job {} are no longer kept (`spool.keep`)", job.id),
         told => told?,
     }
-    shown.close(&plan.hash)?;
+    shown.close(job.hash_to_approve())?;
     Ok(CommandEnd::Fine)
 }
 
@@ -143,7 +143,8 @@ impl<W: Write> PlanTable<'_, W> {
     fn close(mut self, hash: &str) -> std::io::Result<()> {
         let job = self.job;
         if self.json {
-            let rest = json!({ "hash": hash, "state": job.state, "approval": job.gate });
+            let rest = json!({ "hash": hash, "state": job.state, "approval": job.gate,
+                "plan_hash": job.plan_hash, "parameters": job.parameters, "submitted_by": job.submitted_by });
             writeln!(self.out, "\n],{}", rest.to_string().trim_start_matches('{'))?;
             return self.out.flush();
         }
@@ -162,6 +163,10 @@ impl<W: Write> PlanTable<'_, W> {
         if self.unchanged > 0 {
             let unchanged = output::counted(self.unchanged, "unchanged row");
             writeln!(self.out, "… and {unchanged}; --all shows them")?;
+        }
+        writeln!(self.out, "submitted by {}", output::printable(&job.submitted_by))?;
+        for term in output::terms(&job.parameters) {
+            writeln!(self.out, "{term}")?;
         }
         for reason in &job.gate {
             writeln!(self.out, "needs approval: {reason}")?;

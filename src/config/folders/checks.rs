@@ -101,11 +101,11 @@ fn of_one(folder: &FolderConfig, check: &mut dyn FnMut(bool, &[&str], &str)) {
         "at least 1d, or nothing",
     );
     if let FolderSubmitter::Named(by) = &folder.submitted_by {
-        let is_name = by.trim() == by && by.chars().count() <= 200 && !by.chars().any(char::is_control);
+        let is_name = crate::ledger::person::named(by).is_ok_and(|name| name == *by);
         check(
             is_name,
             &["submitted_by"],
-            "a name of at most 200 characters, or `owner`",
+            "a name of at most 200 characters, all of them seen and of one script, or `owner`",
         );
     }
     if has_root {

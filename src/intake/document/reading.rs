@@ -11,7 +11,7 @@ use super::super::members::{Members, Sort, child, text};
 use super::{
     DocumentSender, FileDocument, JobDocument, JobRows, KEYS, LONGEST_NAME, PARAMETER_KEYS, code, is_reply_stream,
 };
-use crate::ledger::Parameters;
+use crate::ledger::{Parameters, person};
 
 /// Faults told of one by one; a document with more is beyond mending by hand.
 const MOST_FAULTS: usize = 10_000;
@@ -59,7 +59,7 @@ impl Reading {
         let rows = self.rows(get("rows"), get("csv"));
         let multiline_cells = get("multiline_cells").is_some_and(|raw| self.yes_or_no("$.multiline_cells", raw));
         let idempotency_key = self.name("idempotency_key", get("idempotency_key"));
-        let submitted_by = self.name("submitted_by", get("submitted_by"));
+        let submitted_by = self.person("submitted_by", get("submitted_by"));
         let reply_to = self.reply_to(get("reply_to"), prefix);
         match (kind, rows) {
             (Some(kind), Some(rows)) => Ok(JobDocument {
@@ -121,7 +121,7 @@ impl Reading {
             ignore_not_kept,
             multiline_cells: get("multiline_cells").is_some_and(|raw| self.yes_or_no("$.multiline_cells", raw)),
             idempotency_key: self.name("idempotency_key", get("idempotency_key")),
-            submitted_by: self.name("submitted_by", get("submitted_by")),
+            submitted_by: self.person("submitted_by", get("submitted_by")),
         })
     }
 
@@ -300,6 +300,19 @@ impl Reading {
             return None;
         }
         Some(name)
+    }
+
+    /// The name of somebody, as it is recorded.
+    fn person(&mut self, key: &str, raw: Option<&RawValue>) -> Option<String> {
+        let path = format!("$.{key}");
+        let name = self.text(&path, raw?, "a string")?;
+        match person::named(&name) {
+            Ok(name) => Some(name),
+            Err(why) => {
+                self.fault(Reason::new(path, code::BAD_VALUE, &name, why.to_string()));
+                None
+            }
+        }
     }
 
     fn reply_to(&mut self, raw: Option<&RawValue>, prefix: &str) -> Option<String> {

@@ -37,7 +37,7 @@ fn all_faults_come_at_once_with_their_places() {
         "$.rows[0].a: expected a string, a number, a boolean or null, found an array",
         "$.rows[1]: expected an object of column and value, found a number",
         "$.rows[2].b: expected once, named twice",
-        "$.submitted_by: expected 1 to 200 characters, no control characters",
+        "$.submitted_by: expected a name, found nothing",
         "$.reply_to: `tenantry:inbox`: expected a Redis stream that is not one of ours: 1 to 200 letters, digits and : . _ { } -",
     ];
     assert_eq!(told, expected);

@@ -75,7 +75,7 @@ pub(super) async fn plan_file(
             reads_all: true,
         }),
         chunk_rows: service.settings.rules.chunk_rows,
-        limits: service.settings.rules.limits,
+        limits: service.rules().limits,
     };
     // Boxed, as it is large and would be carried in every future around it.
     let is_broken = match Box::pin(plan(asked, &mut [&mut writing], &|_| ())).await {

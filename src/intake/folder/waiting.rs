@@ -131,7 +131,7 @@ impl PlanCounts {
 }
 
 fn write_text(out: &mut impl Write, job: &Job, counts: &PlanCounts, table: &str) -> io::Result<()> {
-    let hash = job.plan_hash.as_deref().unwrap_or_default();
+    let hash = job.hash_to_approve();
     writeln!(
         out,
         "{} waits for approval: job {}, kind {}",
@@ -154,6 +154,9 @@ fn write_text(out: &mut impl Write, job: &Job, counts: &PlanCounts, table: &str)
     writeln!(out, "submitted by {}", job.submitted_by)?;
     if let Some(until) = job.approval_until {
         writeln!(out, "until     {}", rfc3339(until))?;
+    }
+    for recipient in &job.parameters.seal_to {
+        writeln!(out, "passwords are sealed to {recipient}")?;
     }
     writeln!(out, "plan      {hash}\n")?;
     writeln!(

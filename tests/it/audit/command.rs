@@ -110,7 +110,12 @@ async fn the_log_is_shown_newest_first_and_says_who_stopped_a_job() {
         .out
         .trim()
         .to_owned();
-    place.tenantry(&["cancel", &id, "--by", "bea\u{1b}[31m"]).ends(0);
+    let refused = place.tenantry(&["cancel", &id, "--by", "bea\u{1b}[31m"]).ends(2);
+    assert!(
+        refused.err.contains("without control characters") && !refused.err.contains('\u{1b}'),
+        "{refused:#?}"
+    );
+    place.tenantry(&["cancel", &id, "--by", "bea"]).ends(0);
     let log = place.tenantry(&["audit"]).ends(0).out;
     let lines: Vec<&str> = log.lines().collect();
     assert_eq!(lines.len(), 6, "{log}");

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tenantry::testing::plan::Limits;
 use tenantry::testing::submit::{Rules, Submitted};
-use tenantry_ledger::{Decided, DecisionRefused, Job, JobState, Ledger, RetryRefused};
+use tenantry_ledger::{Decided, DecisionRefused, Job, JobState, Ledger};
 
 use super::{queued, reload};
 use crate::place::{On, Place, TestJob, Work, by, column, on_both};
 
 /// A deletion of two users, in two chunks, that waits for approval.
-async fn awaiting(ledger: &Ledger) -> Job {
+pub(super) async fn awaiting(ledger: &Ledger) -> Job {
     let users = queued(ledger, 10).await;
     Work::on(ledger, &users).until_at_rest().await;
     let csv = "customer,user_principal_name\nA-1,user0@alpha.onmicrosoft.com\nA-1,user1@alpha.onmicrosoft.com\n";
@@ -28,7 +28,7 @@ async fn awaiting(ledger: &Ledger) -> Job {
     }
 }
 
-async fn deleted(ledger: &Ledger) -> usize {
+pub(super) async fn deleted(ledger: &Ledger) -> usize {
     column(ledger.db(), "SELECT user_principal_name FROM deleted_users")
         .await
         .len()
@@ -38,19 +38,22 @@ on_both! {
     async fn nobody_approves_a_job_of_their_own_or_a_plan_they_have_not_seen(place: Place) {
         let ledger = place.ledger().await;
         let job = awaiting(&ledger).await;
-        let hash = job.plan_hash.clone().expect("a hash");
+        let hash = job.seal.clone().expect("a hash");
         let other = format!("{}{}", if hash.starts_with('0') { '1' } else { '0' }, &hash[1..]);
         for who in ["tester", " TESTER "] {
             let refused = ledger.approve(&job, &hash, &by(who)).await.expect("asked").done().expect_err("refused");
             assert_eq!(refused, DecisionRefused::OwnJob("tester".to_owned()), "{who}");
         }
-        for seen in [other.as_str(), &hash[..11], ""] {
+        let part = DecisionRefused::PartOfHash;
+        let wrong = [(other.as_str(), DecisionRefused::OtherPlan), (&hash[..63], part(63)), (&hash[..12], part(12)), ("", part(0))];
+        for (seen, why) in wrong {
             let refused = ledger.approve(&job, seen, &by("boss")).await.expect("asked").done().expect_err("refused");
-            assert_eq!(refused, DecisionRefused::OtherPlan(hash.clone()), "{seen}");
+            assert_eq!(refused, why, "{seen}");
+            assert!(!refused.to_string().contains(&hash[..12]), "{refused}");
         }
         let idle = Work::on(&ledger, &reload(&ledger, &job).await).until_at_rest().await;
         assert_eq!((idle.state, idle.decided_by.as_deref(), deleted(&ledger).await), (JobState::AwaitingApproval, None, 0));
-        ledger.approve(&job, &hash[..12].to_uppercase(), &by("boss")).await.expect("asked").done().expect("approved");
+        ledger.approve(&job, &hash.to_uppercase(), &by("boss")).await.expect("asked").done().expect("approved");
         // Two who decide at once have both read that the job waits.
         for decided in [ledger.approve(&job, &hash, &by("other")).await, ledger.reject_plan(&job, &by("other"), "").await] {
             assert_eq!(decided.expect("asked"), Decided::Refused(DecisionRefused::NotWaiting("decided on already")));
@@ -59,25 +62,47 @@ on_both! {
         assert_eq!((done.state, done.decided_by.as_deref(), deleted(&ledger).await), (JobState::Completed, Some("boss"), 2));
     }
 
-    async fn what_was_not_approved_is_not_retried_either(place: Place) {
+    async fn a_retry_is_approved_for_itself_whatever_became_of_the_approval_before_it(place: Place) {
         let ledger = place.ledger().await;
+        let approve = async |job: &Job| {
+            ledger.approve(job, job.hash_to_approve(), &by("boss")).await.expect("asked").done().expect("approved");
+        };
         let rejected = awaiting(&ledger).await;
         ledger.reject_plan(&rejected, &by("boss"), "no").await.expect("asked").done().expect("rejected");
         let withdrawn = awaiting(&ledger).await;
         assert!(ledger.cancel(withdrawn.seq, &by("tester")).await.expect("asked"));
-        for job in [&rejected, &withdrawn] {
+        // Who had approved it takes that back.
+        let stopped = awaiting(&ledger).await;
+        approve(&stopped).await;
+        assert!(ledger.cancel(stopped.seq, &by("boss")).await.expect("asked"));
+        let mut last = None;
+        for job in [&rejected, &withdrawn, &stopped] {
             let job = reload(&ledger, job).await;
             assert_eq!((job.state, job.counts.cancelled), (JobState::Cancelled, 2));
-            assert_eq!(ledger.retry(&job, &by("tester")).await.expect("asked").queued(), Err(RetryRefused::NotApproved));
+            // A line of them, by different people, lends no authority.
+            let mut parent = job;
+            for who in ["tester", "mallory"] {
+                let again = ledger.retry(&parent, &by(who), 60_000).await.expect("asked").queued().expect("retried");
+                let again = Work::on(&ledger, &ledger.job(again).await.expect("asked").expect("there")).until_at_rest().await;
+                assert_eq!((again.state, &again.gate), (JobState::AwaitingApproval, &parent.gate));
+                let until = again.approval_until.expect("a time");
+                assert!(until <= again.created_at + 60_000);
+                assert_ne!(again.seal, parent.seal);
+                for old in [&parent, &stopped] {
+                    let refused = ledger.approve(&again, old.hash_to_approve(), &by("boss")).await.expect("asked").done();
+                    assert_eq!(refused, Err(DecisionRefused::OtherPlan));
+                }
+                assert!(ledger.cancel(again.seq, &by(who)).await.expect("asked"));
+                parent = reload(&ledger, &again).await;
+            }
+            last = Some(parent);
         }
-        // What was approved and then stopped may go on.
-        let stopped = awaiting(&ledger).await;
-        let hash = stopped.plan_hash.clone().expect("a hash");
-        ledger.approve(&stopped, &hash, &by("boss")).await.expect("asked").done().expect("approved");
-        assert!(ledger.cancel(stopped.seq, &by("tester")).await.expect("asked"));
         assert_eq!(deleted(&ledger).await, 0);
-        let again = ledger.retry(&reload(&ledger, &stopped).await, &by("tester")).await.expect("asked").queued().expect("retried");
-        let again = Work::on(&ledger, &ledger.job(again).await.expect("asked").expect("there")).until_at_rest().await;
+        let again = ledger.retry(&last.expect("one"), &by("tester"), 60_000).await.expect("asked").queued().expect("retried");
+        let again = ledger.job(again).await.expect("asked").expect("there");
+        assert!(ledger.is_as_sealed(&again).await.expect("asked"));
+        approve(&again).await;
+        let again = Work::on(&ledger, &again).until_at_rest().await;
         assert_eq!((again.state, again.counts.applied, deleted(&ledger).await), (JobState::Completed, 2, 2));
     }
 }

@@ -121,7 +121,12 @@ async fn what_a_retry_gave_a_user_is_taken_without_the_user() {
     let job = office.apply("bulk-add-users", &users).await;
     assert_eq!(job.counts.failed, 1, "{:?}", outcomes(&office.ledger, &job).await);
     let halfway = state(&office, &alpha).await;
-    let retry = office.ledger.retry(&job, &by("tester")).await.expect("asked").queued();
+    let retry = office
+        .ledger
+        .retry(&job, &by("tester"), 60_000)
+        .await
+        .expect("asked")
+        .queued();
     let retry = office.ledger.job(retry.expect("a retry")).await;
     let retry = office.finish(&retry.expect("asked").expect("there")).await;
     let whole = state(&office, &alpha).await;
@@ -238,6 +243,11 @@ async fn a_job_that_was_taken_back_is_not_tried_again() {
     let job = office.apply("bulk-add-users", &users).await;
     assert_eq!(job.counts.failed, 1);
     assert_eq!(office.undo(&job).await.counts.applied, 1);
-    let refused = office.ledger.retry(&job, &by("tester")).await.expect("asked").queued();
+    let refused = office
+        .ledger
+        .retry(&job, &by("tester"), 60_000)
+        .await
+        .expect("asked")
+        .queued();
     assert!(matches!(refused, Err(RetryRefused::TakenBack(_))), "{refused:?}");
 }

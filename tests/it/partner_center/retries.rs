@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tenantry::testing::submit::Submitted;
-use tenantry_ledger::{Job, Parameters, RetryRefused};
+use tenantry_ledger::{Job, JobState, Parameters, RetryRefused};
 
 use super::killed::{killed_while, recipient};
 use super::kinds::with_users;
@@ -13,7 +13,12 @@ use crate::sandbox::OTHER_PARTNER;
 const SWITCH: &str = "customer,subscription_id,direction,partner_tenant_id,partner_name,customer_email,flow,action\n";
 
 async fn retried(office: &Office, job: &Job) -> Job {
-    let retry = office.ledger.retry(job, &by("tester")).await.expect("asked").queued();
+    let retry = office
+        .ledger
+        .retry(job, &by("tester"), 60_000)
+        .await
+        .expect("asked")
+        .queued();
     let retry = office.ledger.job(retry.expect("a retry")).await.expect("asked");
     office.finish(&retry.expect("there")).await
 }
@@ -162,13 +167,20 @@ async fn rows_that_shared_a_transfer_share_it_in_the_retry() {
         message.contains("nobody waits for it any more; when it was last looked at: pending"),
         "{message}"
     );
-    let retry = office.ledger.retry(&job, &by("tester")).await.expect("asked").queued();
+    let retry = office
+        .ledger
+        .retry(&job, &by("tester"), 60_000)
+        .await
+        .expect("asked")
+        .queued();
     let retry = office
         .ledger
         .job(retry.expect("a retry"))
         .await
         .expect("asked")
         .expect("there");
+    assert_eq!(retry.state, JobState::AwaitingApproval);
+    office.approve(&retry).await;
     let retry = Work::on(&office.ledger, &retry)
         .stores(&office.stores)
         .until_at_rest()
@@ -206,7 +218,14 @@ async fn rows_are_tried_again_by_one_job_at_a_time() {
     let users = format!("{USERS}{alpha},six@alpha.onmicrosoft.com,Six,Sei,GB,SPB,\n");
     let job = office.apply("bulk-add-users", &users).await;
     assert_eq!(job.counts.failed, 1, "{:?}", outcomes(&office.ledger, &job).await);
-    let ask = async || office.ledger.retry(&job, &by("tester")).await.expect("asked").queued();
+    let ask = async || {
+        office
+            .ledger
+            .retry(&job, &by("tester"), 60_000)
+            .await
+            .expect("asked")
+            .queued()
+    };
     let first = ask().await.expect("a retry");
     assert_eq!(ask().await, Ok(first));
     let retry = office.ledger.job(first).await.expect("asked").expect("there");

@@ -164,7 +164,7 @@ async fn a_row_that_came_halfway_is_finished_by_a_retry_or_taken_back() {
     let job = failing("Three").await;
     let retry = office
         .ledger
-        .retry(&job, &by("tester"))
+        .retry(&job, &by("tester"), 60_000)
         .await
         .expect("asked")
         .queued()

@@ -133,11 +133,11 @@ crate::place::on_both! {
         place.write("customers.csv", crate::place::CUSTOMERS);
         place.tenantry(&["run", "add-customer", "customers.csv"]).ends(0);
         place.write("users.csv", USERS);
+        place.needs_no_approval();
         let public = place.tenantry(&["keygen", "--out", "mine.txt"]).ends(0).out;
         let sealing = |args: &[&str], out: &str| {
             let mut command = place.command(&[args, &["--out", out]].concat());
             command
-                .env("TENANTRY__APPROVAL__REQUIRED", "false")
                 .env("TENANTRY__PASSWORDS__HAND_OUT", "true")
                 .env("TENANTRY__PASSWORDS__RECIPIENTS", public.trim());
             Run::from(command.output().expect("tenantry starts")).ends(0);

@@ -81,7 +81,7 @@ impl<'a> TestJob<'a> {
             ledger: self.ledger,
             stores: &self.stores,
             queue: &Queue::embedded(),
-            rules: &self.rules,
+            rules: self.rules,
             hand: None,
         };
         // Boxed, as it is large and would be carried in every future around it.

@@ -102,7 +102,7 @@ async fn repeated_changes_count_neither_as_destructive_nor_as_users_touched() {
     let parked = place.tenantry(&["apply", "leavers.plan", "--json"]).json();
     let job = parked["job"].as_str().expect("a job");
     let kept = place.tenantry(&["plan", job, "--json"]).ends(0).json();
-    assert_eq!(kept["hash"], told["hash"]);
+    assert_eq!(kept["plan_hash"], told["hash"]);
     let actions: Vec<_> = fates(&kept).iter().map(|row| row[1].clone()).collect();
     assert_eq!(actions, ["reject", "change", "reject", "reject"]);
 }

@@ -102,7 +102,7 @@ async fn hand_in(ledger: &Ledger, files: &[(&str, String)], hand: Option<&dyn Ha
         ledger,
         stores: &stores,
         queue: &queue,
-        rules: &rules,
+        rules,
         hand,
     };
     let submitted = Box::pin(submitter.submit_all(files.iter().map(submission).collect(), RecordTurn::NOW)).await;

@@ -233,7 +233,7 @@ impl StoreUnderTest {
             ledger: &self.ledger,
             stores: &self.stores,
             queue: &Queue::embedded(),
-            rules: &rules,
+            rules,
             hand: None,
         };
         Box::pin(submitter.submit(submission, &|_| ())).await
@@ -261,7 +261,7 @@ impl StoreUnderTest {
             panic!("nobody has to approve {kind}")
         };
         let job = self.ledger.job(id).await.expect("asked").expect("there");
-        let hash = job.plan_hash.clone().expect("a hash");
+        let hash = job.hash_to_approve().to_owned();
         let decided = self.ledger.approve(&job, &hash, &by("boss")).await;
         decided.expect("asked").done().expect("approved");
         job

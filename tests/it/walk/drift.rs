@@ -289,7 +289,7 @@ on_both! {
             };
             let job = ledger.job(id).await.expect("asked").expect("there");
             if approval {
-                let hash = job.plan_hash.clone().expect("a hash");
+                let hash = job.hash_to_approve().to_owned();
                 ledger.approve(&job, &hash, &by("boss")).await.expect("asked").done().expect("approved");
                 change_something(&ledger, MOVED).await;
             }

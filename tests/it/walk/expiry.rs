@@ -84,10 +84,10 @@ on_both! {
         clock.advance(7 * DAY);
         // The last moment is still in time.
         assert_eq!(ledger.expire_approvals().await.expect("swept"), 0);
-        let hash = early.plan_hash.clone().expect("a hash");
+        let hash = early.hash_to_approve().to_owned();
         ledger.approve(&early, &hash, &by("boss")).await.expect("asked").done().expect("approved");
         clock.advance(1);
-        let hash = late.plan_hash.clone().expect("a hash");
+        let hash = late.hash_to_approve().to_owned();
         let refused = ledger.approve(&late, &hash, &by("boss")).await.expect("asked").done().expect_err("refused");
         assert_eq!(refused, DecisionRefused::Expired, "though no sweep has come by");
         assert!(refused.to_string().contains("the time to approve the job ran out"), "{refused}");

@@ -13,13 +13,13 @@ use tenantry_store::Stores;
 
 use crate::place::{CUSTOMERS, On, Place, TestJob, Work, apply, by, column, on_both, outcomes, settings};
 
-/// The limits that a configuration with these keys under `[limits]` makes.
+/// The limits that a policy with these keys under `limits` makes, where the configuration leaves it to that.
 fn limits(keys: &[(&str, u64)]) -> Limits {
-    let environment = keys
+    let config = Config::from_layers(None, [], Vec::new()).expect("a sound configuration");
+    let values = keys
         .iter()
-        .map(|(key, value)| (format!("TENANTRY__LIMITS__{}", key.to_uppercase()), value.to_string()));
-    let config = Config::from_layers(None, environment, Vec::new()).expect("a sound configuration");
-    app::limits(&config)
+        .map(|(key, value)| (format!("limits.{key}"), value.to_string()));
+    app::limits_by(&values.collect(), &config)
 }
 
 fn users(numbers: std::ops::Range<usize>) -> String {

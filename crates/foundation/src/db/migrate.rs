@@ -43,6 +43,8 @@ const STEPS: &[(i64, &str, Option<Fill>)] = &[
     (28, include_str!("schema/0028-together.sql"), None),
     (29, include_str!("schema/0029-inline.sql"), None),
     (30, include_str!("schema/0030-turns.sql"), None),
+    (31, include_str!("schema/0031-seals.sql"), None),
+    (32, include_str!("schema/0032-policy.sql"), None),
 ];
 
 /// The schema version this program writes.

@@ -4,6 +4,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::AuditRecord;
+use crate::signing::{JobApproval, SignatureCheck};
 
 /// Faults that are kept in a report; the others are counted.
 const KEPT: usize = 100;
@@ -63,6 +64,8 @@ pub enum ChainFault {
     WrongHead { seq: i64 },
     #[error("the head of the chain is gone, so its end cannot be told")]
     NoHead,
+    #[error("record {seq} says that something was approved, and is not signed as it has to be: {why}")]
+    NotSigned { seq: i64, why: String },
     #[error("the chain no longer holds record {seq} with the hash of the anchor: it was rewritten or cut off")]
     AnchorLost { seq: i64 },
 }
@@ -103,6 +106,8 @@ pub struct Checker {
     anchor: Option<Anchor>,
     anchored: bool,
     searches: u32,
+    /// Where the chain is there from its first record on, so that it is known who was enrolled.
+    signatures: Option<SignatureCheck>,
 }
 
 impl Checker {
@@ -121,6 +126,7 @@ impl Checker {
             anchor,
             anchored: false,
             searches: SEARCHES,
+            signatures: Some(SignatureCheck::default()),
         }
     }
 
@@ -161,6 +167,20 @@ impl Checker {
             let held = (anchor.seq == seq && anchor.hash == record.hash)
                 || (anchor.seq == seq.saturating_sub(1) && anchor.hash == record.prev);
             self.anchored |= held;
+        }
+        if self.report.first.is_none() && seq != 1 {
+            self.signatures = None;
+        }
+        let of = JobApproval {
+            job: record.job.as_deref().unwrap_or_default(),
+            kind: record.kind.as_deref().unwrap_or_default(),
+            hash: record.plan_hash.as_deref().unwrap_or_default(),
+            submitted: ("", None),
+            note: record.note.as_deref().unwrap_or_default(),
+        };
+        let signatures = self.signatures.as_mut();
+        if let Some(why) = signatures.and_then(|check| check.take(&record.action, record.at, &of)) {
+            self.fault(ChainFault::NotSigned { seq, why });
         }
         self.report.first.get_or_insert(seq);
         self.report.last = Some(seq);

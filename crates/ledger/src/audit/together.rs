@@ -157,7 +157,7 @@ pub(super) fn together(entries: &[AuditEntry]) -> Vec<(Cow<'_, AuditEntry>, Opti
 
 impl AuditEntry {
     fn is_alike(&self, other: &Self) -> bool {
-        (self.action, &self.actor, self.via) == (other.action, &other.actor, other.via) && self.job.is_some()
+        (self.action, &self.actor, &self.via) == (other.action, &other.actor, &other.via) && self.job.is_some()
     }
 }
 
@@ -226,7 +226,7 @@ mod tests {
     fn entry(job: u128, actor: &str, kind: &str) -> AuditEntry {
         AuditEntry {
             actor: actor.to_owned(),
-            via: Some(Via::Inbox),
+            via: Some(Via::Inbox.as_str().to_owned()),
             action: Action::CarriedOut,
             job: Some(JobId(Uuid::from_u128(job))),
             kind: Some(kind.to_owned()),

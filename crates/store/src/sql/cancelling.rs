@@ -85,7 +85,7 @@ pub async fn close(db: &Db, found: &[Abandoned], by: &Actor, now: i64) -> Result
         if withdrawn > 0 {
             let entry = AuditEntry {
                 actor: by.name.clone(),
-                via: Some(by.via),
+                via: Some(by.way()),
                 action: Action::Repaired,
                 job: None,
                 kind: None,

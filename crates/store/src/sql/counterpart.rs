@@ -102,8 +102,8 @@ pub async fn record(
                 )?;
             }
             let entry = AuditEntry {
+                via: Some(by.way()),
                 actor: by.name,
-                via: Some(by.via),
                 action: Action::Recorded,
                 job: recorded.job,
                 kind,

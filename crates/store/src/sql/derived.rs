@@ -142,8 +142,8 @@ pub async fn mend(db: &Db, found: &Discrepancies, actor: &Actor, now_millis: i64
 
 fn entry(mended: Mended, actor: Actor) -> AuditEntry {
     AuditEntry {
+        via: Some(actor.way()),
         actor: actor.name,
-        via: Some(actor.via),
         action: Action::Repaired,
         job: None,
         kind: None,

@@ -110,7 +110,7 @@ mod retried {
         .await;
         let retry = env
             .ledger
-            .retry(&job, &by("tester"))
+            .retry(&job, &by("tester"), 60_000)
             .await
             .expect("asked")
             .queued()
@@ -120,7 +120,7 @@ mod retried {
         assert_eq!(env.ends(&retry).await, ["unchanged", "applied"]);
         assert!(
             env.ledger
-                .retry(&retry, &by("tester"))
+                .retry(&retry, &by("tester"), 60_000)
                 .await
                 .expect("asked")
                 .queued()

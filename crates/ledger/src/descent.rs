@@ -1,0 +1,139 @@
+//! Which rows of a chunk are a job's that tries another one again, or takes it back: those of that one that ended in the ways it is for.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Outcome;
+use super::chunk_state::ChunkState;
+use tenantry_foundation::db::{DbError, Tx};
+
+/// The jobs a job's rows follow from.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Descent {
+    /// The job whose failed and cancelled rows it tries again.
+    pub retry_of: Option<i64>,
+    /// The job whose applied rows it takes back.
+    pub undo_of: Option<i64>,
+}
+
+/// Rows of a chunk that are a job's; `None` means all of them.
+pub fn selected_rows(tx: &mut dyn Tx, of: Descent, chunk: i64) -> Result<Option<HashSet<u64>>, DbError> {
+    let (Some(parent), retried) = (match of.retry_of {
+        Some(parent) => (Some(parent), true),
+        None => (of.undo_of, false),
+    }) else {
+        return Ok(None);
+    };
+    let Some(parent) = ParentChunk::load(tx, parent, chunk)? else {
+        return Ok(Some(HashSet::new()));
+    };
+    Ok(Some(if retried {
+        parent.unfinished()
+    } else {
+        parent.effective()
+    }))
+}
+
+/// A chunk of a job that another one follows from.
+struct ParentChunk {
+    /// Rows that were the parent's.
+    rows: Vec<u64>,
+    state: ChunkState,
+    outcomes: HashMap<u64, Outcome>,
+    /// Rows that have had steps done in a store that is no database.
+    stepped: HashSet<u64>,
+}
+
+impl ParentChunk {
+    fn load(tx: &mut dyn Tx, job: i64, chunk: i64) -> Result<Option<Self>, DbError> {
+        let found = tx.query_first(
+            "SELECT j.retry_of, j.undo_of, c.state, c.first_row, c.rows FROM jobs j
+             CROSS JOIN (SELECT state, first_row, rows FROM every_chunk WHERE job = $1 AND chunk = $2) c WHERE j.seq = $1",
+            &[job.into(), chunk.into()],
+        )?;
+        let Some(found) = found else { return Ok(None) };
+        let (first, last) = (found.int(3)?, found.int(3)? + found.int(4)? - 1);
+        let descent = Descent {
+            retry_of: found.opt_int(0)?,
+            undo_of: found.opt_int(1)?,
+        };
+        let had = selected_rows(tx, descent, chunk)?;
+        let recorded = tx.query(
+            "SELECT row, outcome FROM row_outcomes WHERE job = $1 AND row BETWEEN $2 AND $3",
+            &[job.into(), first.into(), last.into()],
+        )?;
+        let stepped = tx.query(
+            "SELECT DISTINCT row FROM intents WHERE job = $1 AND row BETWEEN $2 AND $3 AND state = 'done'",
+            &[job.into(), first.into(), last.into()],
+        )?;
+        let outcome = |row: &tenantry_foundation::db::Row| Ok((row.int(0)? as u64, Outcome::parse(row.text(1)?)?));
+        Ok(Some(Self {
+            rows: (first as u64..=last as u64)
+                .filter(|row| had.as_ref().is_none_or(|had| had.contains(row)))
+                .collect(),
+            state: ChunkState::parse(found.text(2)?)?,
+            stepped: stepped
+                .iter()
+                .map(|row| row.int(0).map(|row| row as u64))
+                .collect::<Result<_, DbError>>()?,
+            outcomes: recorded.iter().map(outcome).collect::<Result<_, DbError>>()?,
+        }))
+    }
+
+    /// Rows that failed or were cancelled. One without a record shares its chunk's end.
+    fn unfinished(&self) -> HashSet<u64> {
+        let ended = matches!(self.state, ChunkState::Failed | ChunkState::Cancelled);
+        let is_unfinished = |outcome: &Outcome| matches!(outcome, Outcome::Failed | Outcome::Cancelled);
+        let is = |row: &u64| self.outcomes.get(row).map_or(ended, is_unfinished);
+        self.rows.iter().copied().filter(is).collect()
+    }
+
+    /// Rows that changed something: those that were applied, and those that came halfway.
+    fn effective(&self) -> HashSet<u64> {
+        let done = self.state == ChunkState::Done;
+        let is = |row: &u64| match self.outcomes.get(row) {
+            Some(Outcome::Applied) => true,
+            Some(Outcome::Failed | Outcome::Cancelled) => self.stepped.contains(row),
+            Some(Outcome::Unchanged | Outcome::Rejected) => false,
+            None => done || self.stepped.contains(row),
+        };
+        self.rows.iter().copied().filter(is).collect()
+    }
+}
+
+/// The rows of a chunk that an undo takes back.
+#[derive(Debug)]
+pub struct ChunkSelection {
+    /// Where the chunk begins.
+    pub first_row: u64,
+    /// How many rows it has.
+    pub rows: u64,
+    /// Those to take back, in order.
+    pub selected: Vec<u64>,
+}
+
+/// The rows of a chunk of `job` that an undo would take back; `None` once its input is kept no more.
+pub fn undoable_rows(tx: &mut dyn Tx, input: i64, job: i64, chunk: i64) -> Result<Option<ChunkSelection>, DbError> {
+    let kept = "SELECT 1 FROM every_block WHERE input = $1 AND block = $2";
+    if tx.query(kept, &[input.into(), chunk.into()])?.is_empty() {
+        return Ok(None);
+    }
+    let of = tx.query_first(
+        "SELECT first_row, rows FROM every_chunk WHERE job = $1 AND chunk = $2",
+        &[job.into(), chunk.into()],
+    )?;
+    let (first_row, rows) = of.map_or(Ok((0, 0)), |row| Ok((row.int(0)? as u64, row.int(1)? as u64)))?;
+    let undone = Descent {
+        retry_of: None,
+        undo_of: Some(job),
+    };
+    let mut selected: Vec<u64> = selected_rows(tx, undone, chunk)?
+        .unwrap_or_default()
+        .into_iter()
+        .collect();
+    selected.sort_unstable();
+    Ok(Some(ChunkSelection {
+        first_row,
+        rows,
+        selected,
+    }))
+}

@@ -1,0 +1,134 @@
+//! `tenantry approvers`: whose signatures approve.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::signing::{EnrolmentSigningArgs, SigningArgs};
+use super::text_table::TextTable;
+use super::{CommandEnd, output};
+use crate::app::App;
+use crate::ledger::signing::Approver;
+use crate::ledger::{Actor, person};
+use crate::moment::{rfc3339, second};
+use crate::signature::SigningKey;
+
+#[derive(Debug, Args)]
+pub(super) struct ApproversArgs {
+    #[command(subcommand)]
+    command: Option<ApproversCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ApproversCommand {
+    /// Enrol a key: from then on, whatever needs approval needs a signature by an enrolled one
+    Add(AddArgs),
+    /// Revoke a key: it approves nothing more, nor what has not been carried out yet
+    Revoke(RevokeArgs),
+}
+
+#[derive(Debug, Args)]
+struct AddArgs {
+    /// Whose key it is
+    name: String,
+    /// The OpenSSH public key, such as `id_ed25519.pub`
+    #[arg(long, value_name = "FILE.pub")]
+    key: PathBuf,
+    /// Who enrols it
+    #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
+    by: Actor,
+    #[command(flatten)]
+    signing: EnrolmentSigningArgs,
+}
+
+#[derive(Debug, Args)]
+struct RevokeArgs {
+    /// Whose key it is, or its fingerprint
+    name: String,
+    /// Who revokes it
+    #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
+    by: Actor,
+    #[command(flatten)]
+    signing: EnrolmentSigningArgs,
+}
+
+pub(super) async fn approvers(args: &ApproversArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
+    let ledger = &app.service.ledger;
+    let known = app.service.patiently(|| ledger.approvers()).await?;
+    let (is_new, of, by, signing) = match &args.command {
+        None => {
+            show(&known, json)?;
+            return Ok(CommandEnd::Fine);
+        }
+        Some(ApproversCommand::Add(args)) => {
+            let name = person::named(&args.name)?;
+            let key = SigningKey::of_file(&args.key)?.to_string();
+            if let Some(other) = known.iter().find(|one| one.key == key) {
+                bail!(
+                    "that key is enrolled already, of {}; a key that was revoked stays so",
+                    output::printable(&other.name)
+                );
+            }
+            (true, vec![(name, key)], &args.by, &args.signing)
+        }
+        Some(ApproversCommand::Revoke(args)) => {
+            let is_meant = |one: &&Approver| {
+                one.revoked_at.is_none() && (person::is_same(&one.name, &args.name) || one.fingerprint() == args.name)
+            };
+            let meant: Vec<_> = known
+                .iter()
+                .filter(is_meant)
+                .map(|one| (one.name.clone(), one.key.clone()))
+                .collect();
+            if meant.len() != 1 {
+                bail!(
+                    "`{}` is the name or fingerprint of {} keys that count; `tenantry approvers` lists them, and one fingerprint names one",
+                    output::printable(&args.name),
+                    meant.len()
+                );
+            }
+            (false, meant, &args.by, &args.signing)
+        }
+    };
+    let signing = SigningArgs::from(signing);
+    for (name, key) in of {
+        let text = ledger.text_of_enrolment(is_new, &name, &key).await?;
+        if signing.prints(&text)? {
+            return Ok(CommandEnd::Fine);
+        }
+        let signature = signing.signature(&text)?;
+        ledger.enrol(is_new, (&name, &key), by, signature.as_deref()).await??;
+    }
+    show(&app.service.patiently(|| ledger.approvers()).await?, json)?;
+    Ok(CommandEnd::Fine)
+}
+
+fn show(known: &[Approver], json: bool) -> anyhow::Result<()> {
+    let mut out = output::out();
+    if json {
+        for one in known {
+            let document = json!({ "name": one.name, "key": one.key, "fingerprint": one.fingerprint(),
+                "added_at": rfc3339(one.added_at), "revoked_at": one.revoked_at.map(rfc3339) });
+            writeln!(out, "{document}")?;
+        }
+        out.flush()?;
+        return Ok(());
+    }
+    let mut table = TextTable::new(out, ["name", "fingerprint", "enrolled", "revoked"]);
+    for one in known {
+        table.row(vec![
+            output::printable(&one.name),
+            one.fingerprint(),
+            second(one.added_at),
+            one.revoked_at.map(second).unwrap_or_default(),
+        ])?;
+    }
+    table.end()?;
+    if known.is_empty() {
+        output::say("nobody's key is enrolled: who approves is who they say they are, a reminder and no control");
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! `tenantry policy`: what jobs of this ledger are held to, and what was decided about it.
+
+use std::io::Write;
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
+use serde_json::json;
+use tenantry_jobs::did_you_mean;
+
+use super::signing::SigningArgs;
+use super::text_table::TextTable;
+use super::{CommandEnd, output};
+use crate::app::App;
+use crate::ledger::{Actor, StoredPolicy};
+use crate::policy::{KEYS, LedgerPolicy, PolicyKey, configured};
+
+#[derive(Debug, Args)]
+pub(super) struct PolicyArgs {
+    #[command(subcommand)]
+    command: Option<PolicyCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum PolicyCommand {
+    /// Decide on a value, for whoever submits jobs to this ledger; it is recorded who did
+    Set(SetArgs),
+    /// Take a decision back: the usual value holds again
+    Reset(ResetArgs),
+}
+
+#[derive(Debug, Args)]
+struct SetArgs {
+    /// What is decided on, as `tenantry policy` lists it
+    #[arg(value_name = "KEY")]
+    about: String,
+    /// What it is to be
+    value: String,
+    /// Who decides
+    #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
+    by: Actor,
+    #[command(flatten)]
+    signing: SigningArgs,
+}
+
+#[derive(Debug, Args)]
+struct ResetArgs {
+    /// What was decided on
+    #[arg(value_name = "KEY")]
+    about: String,
+    /// Who decides
+    #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
+    by: Actor,
+    #[command(flatten)]
+    signing: SigningArgs,
+}
+
+pub(super) async fn policy(args: &PolicyArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
+    let ledger = &app.service.ledger;
+    let (key, value, by, signing) = match &args.command {
+        None => {
+            show(&app.service.patiently(|| ledger.learn_policy()).await?, app, json)?;
+            return Ok(CommandEnd::Fine);
+        }
+        Some(PolicyCommand::Set(args)) => {
+            let key = key(&args.about)?;
+            let value = args.value.trim();
+            if let Err(expected) = key.check(value) {
+                bail!("`{}` is no value of {}: {expected}", output::printable(value), key.name);
+            }
+            (key, Some(value), &args.by, &args.signing)
+        }
+        Some(PolicyCommand::Reset(args)) => (key(&args.about)?, None, &args.by, &args.signing),
+    };
+    let text = ledger.text_of_decision(key.name, value).await?;
+    if signing.prints(&text)? {
+        return Ok(CommandEnd::Fine);
+    }
+    let signature = signing.signature(&text)?;
+    let stored = ledger.set_policy(key.name, value, by, signature.as_deref()).await??;
+    show(&stored, app, json)?;
+    Ok(CommandEnd::Fine)
+}
+
+fn key(name: &str) -> anyhow::Result<&'static PolicyKey> {
+    PolicyKey::find(name).map_err(|nearest| {
+        let all: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
+        let near = if nearest.is_some() {
+            did_you_mean(nearest)
+        } else {
+            ".".to_owned()
+        };
+        anyhow::anyhow!(
+            "the policy has no key `{}`{near} There are {}",
+            output::printable(name),
+            all.join(", ")
+        )
+    })
+}
+
+fn show(stored: &StoredPolicy, app: &App, json: bool) -> anyhow::Result<()> {
+    let policy = LedgerPolicy::of(stored);
+    let mut out = output::out();
+    if json {
+        let keys: Vec<_> = KEYS
+            .iter()
+            .map(|key| {
+                json!({ "key": key.name, "value": policy.value(key.name), "usual": key.usual,
+                    "decided": stored.values.contains_key(key.name), "configured": configured(&app.config, key.name),
+                    "about": key.about })
+            })
+            .collect();
+        writeln!(out, "{}", json!({ "number": policy.number, "keys": keys }))?;
+        out.flush()?;
+        return Ok(());
+    }
+    let mut table = TextTable::new(out, ["key", "value", "configured here", "what it decides"]);
+    for key in &KEYS {
+        let value = policy.value(key.name);
+        let value = if value.is_empty() { "-" } else { value };
+        let decided = if stored.values.contains_key(key.name) {
+            ""
+        } else {
+            " (usual)"
+        };
+        table.row(vec![
+            key.name.to_owned(),
+            format!("{}{decided}", output::printable(value)),
+            configured(&app.config, key.name).unwrap_or_default(),
+            key.about.to_owned(),
+        ])?;
+    }
+    table.end()?;
+    output::say(&format!(
+        "policy {}; where the configuration says more than that, the stricter of both holds",
+        policy.number
+    ));
+    Ok(())
+}

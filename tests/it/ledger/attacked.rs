@@ -1,0 +1,171 @@
+//! Somebody who can write whatever they like to the ledger's database, and what a worker does then: nothing that was not approved. Each attempt
+//! leaves the job given up, whose rows have `failed` with the reason, and nobody deleted.
+
+use std::sync::Arc;
+
+use tenantry::testing::runner::{GateSettings, RunnerSettings};
+use tenantry_foundation::db::{Tx, Value};
+use tenantry_ledger::audit::{self, Action, AuditEntry};
+use tenantry_ledger::{Counts, Decided, Job, JobState, Ledger};
+
+use super::approval::{awaiting, deleted};
+use super::reload;
+use super::signed::Person;
+use crate::place::{On, Place, Work, by, on_both, settings};
+
+/// What somebody does to a job that waits, or was approved.
+#[derive(Debug, Clone, Copy)]
+enum Attack {
+    /// Lets it run.
+    Queue,
+    /// The same, as if it needed no approval.
+    QueueUngated,
+    /// The same, with a record of an approval.
+    Forge,
+    /// The same, with a key of one's own enrolled, and its signature.
+    EnrolAndSign,
+    /// Has it be approved, and then changes its rows.
+    Rows,
+    /// The same for what the plan expects of them.
+    Expected,
+    /// The same for both, and for all that the ledger says of them.
+    RowsAndSeals,
+    /// The same for whom passwords are for.
+    Recipients,
+    /// The same for who submitted it.
+    Submitter,
+    /// The same for its kind.
+    Kind,
+    /// The same for which plan was approved.
+    Header,
+    /// Has it be approved, and lets it run although it was cancelled since.
+    Cancelled,
+    /// Has it be approved, and removes whoever approved.
+    NoApprovers,
+}
+
+const ALL: [Attack; 13] = [
+    Attack::Queue,
+    Attack::QueueUngated,
+    Attack::Forge,
+    Attack::EnrolAndSign,
+    Attack::Rows,
+    Attack::Expected,
+    Attack::RowsAndSeals,
+    Attack::Recipients,
+    Attack::Submitter,
+    Attack::Kind,
+    Attack::Header,
+    Attack::Cancelled,
+    Attack::NoApprovers,
+];
+
+impl Attack {
+    fn is_of_what_was_approved(self) -> bool {
+        !matches!(
+            self,
+            Self::Queue | Self::QueueUngated | Self::Forge | Self::EnrolAndSign
+        )
+    }
+
+    async fn commit(self, ledger: &Ledger, job: &Job, eve: &Person) {
+        let sql: &[&str] = match self {
+            Self::Queue | Self::Forge => &["UPDATE jobs SET state = 'queued', decided_by = 'anna', decided_at = 1 WHERE seq = $1"],
+            Self::QueueUngated => &["UPDATE jobs SET state = 'queued', gate = NULL, seal = NULL, approval_until = NULL, checks_drift = 0 WHERE seq = $1"],
+            Self::EnrolAndSign => &[],
+            Self::Rows => &["UPDATE spool SET data = (SELECT s.data FROM spool s WHERE s.input <> spool.input AND s.block = 0 LIMIT 1)
+                WHERE input = (SELECT input FROM jobs WHERE seq = $1)"],
+            Self::Expected => &["UPDATE chunks SET expected = NULL WHERE job = $1"],
+            Self::RowsAndSeals => &[
+                "UPDATE spool SET data = (SELECT s.data FROM spool s WHERE s.input <> spool.input AND s.block = 0 LIMIT 1)
+                 WHERE input = (SELECT input FROM jobs WHERE seq = $1)",
+                "UPDATE chunks SET seal = '00' WHERE job = $1",
+            ],
+            Self::Recipients => &["UPDATE jobs SET parameters = '{\"skip_invalid\":false,\"seal_to\":[\"age1x\"]}' WHERE seq = $1"],
+            Self::Submitter => &["UPDATE jobs SET submitted_by = 'somebody' WHERE seq = $1"],
+            Self::Kind => &["UPDATE jobs SET kind = 'restore-users' WHERE seq = $1"],
+            Self::Header => &["UPDATE inputs SET header = '[\"user_principal_name\",\"customer\"]' WHERE id = (SELECT input FROM jobs WHERE seq = $1)"],
+            Self::Cancelled => &[
+                "UPDATE jobs SET state = 'queued', cancel_requested = 0, cancelled = 0, chunks_left = 2, finished_at = NULL WHERE seq = $1",
+                "UPDATE chunks SET state = 'queued', pending = 1 WHERE job = $1",
+            ],
+            Self::NoApprovers => &["DELETE FROM approvers WHERE $1 > 0"],
+        };
+        let seq: Value = job.seq.into();
+        let exec = move |tx: &mut dyn Tx| {
+            sql.iter()
+                .try_for_each(|sql| tx.exec(sql, std::slice::from_ref(&seq)).map(drop))
+        };
+        ledger.db().write(exec).await.expect("written");
+        let approved = AuditEntry {
+            actor: "anna".to_owned(),
+            via: None,
+            action: Action::Approved,
+            job: Some(job.id),
+            kind: Some(job.kind.clone()),
+            plan_hash: job.seal.clone(),
+            counts: Some(Counts::default()),
+            note: None,
+        };
+        match self {
+            Self::Forge => {
+                ledger
+                    .db()
+                    .write(move |tx| audit::append(tx, 1, &approved))
+                    .await
+                    .expect("forged");
+            }
+            Self::EnrolAndSign => {
+                let (name, key) = (eve.name, eve.public.clone());
+                let enrol = move |tx: &mut dyn Tx| {
+                    tx.exec(
+                        "INSERT INTO approvers (name, key, added_at) VALUES ($1, $2, 1)",
+                        &[name.into(), key.into()],
+                    )
+                };
+                ledger.db().write(enrol).await.expect("enrolled");
+                assert_eq!(eve.approve(ledger, job).await, Decided::Done);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A worker whose configuration names the one whose signature counts.
+fn guarded(anna: &Person) -> RunnerSettings {
+    RunnerSettings {
+        gates: GateSettings {
+            policy_holds: true,
+            required: true,
+            keys: Arc::new([anna.public.clone()]),
+        },
+        ..settings(2)
+    }
+}
+
+on_both! {
+    async fn a_worker_does_nothing_that_was_not_approved(place: Place) {
+        let ledger = place.ledger().await;
+        let (anna, eve) = (Person::new("anna", 1), Person::new("eve", 9));
+        anna.enrol(&ledger, true, None).await.expect("the first one");
+        for attack in ALL {
+            let job = awaiting(&ledger).await;
+            if attack.is_of_what_was_approved() {
+                assert_eq!(anna.approve(&ledger, &job).await, Decided::Done, "{attack:?}");
+            }
+            if matches!(attack, Attack::Cancelled) {
+                assert!(ledger.cancel(job.seq, &by("anna")).await.expect("asked"));
+            }
+            attack.commit(&ledger, &job, &eve).await;
+            let ended = Work::on(&ledger, &reload(&ledger, &job).await).settings(guarded(&anna)).until_ended().await;
+            assert_eq!((ended.state, ended.counts.applied, deleted(&ledger).await), (JobState::Failed, 0, 0), "{attack:?}");
+            let why = ended.message.unwrap_or_default();
+            assert!(why.contains("not as it was approved"), "{attack:?}: {why}");
+            if matches!(attack, Attack::NoApprovers) {
+                continue;
+            }
+            let gone = |tx: &mut dyn Tx| tx.exec("DELETE FROM approvers WHERE name = 'eve'", &[]);
+            ledger.db().write(gone).await.expect("removed");
+        }
+    }
+}
