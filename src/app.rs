@@ -1,5 +1,6 @@
 //! Puts the parts together as the configuration says.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -8,6 +9,7 @@ use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::patiently;
+use crate::delivery::Roots;
 use crate::ledger::{ErrorLimit, Ledger};
 use crate::metrics::Metrics;
 use crate::plan::Limits;
@@ -95,6 +97,7 @@ fn settings(config: &Config) -> anyhow::Result<ServiceSettings> {
             errors: Some(limits.errors),
             passwords: config.passwords.policy()?,
             form: config.results.form(),
+            roots: roots(config),
             gates: GateSettings {
                 policy_holds: true,
                 required: config.approval.required || !config.approval.keys.is_empty(),
@@ -109,6 +112,25 @@ fn settings(config: &Config) -> anyhow::Result<ServiceSettings> {
         hands_out_passwords: config.passwords.hand_out,
         store: store(config).into(),
     })
+}
+
+/// Where a worker writes results by itself: each job's own directory, what is configured for it, and where schedules write to, as far
+/// as that is always the same.
+fn roots(config: &Config) -> Roots {
+    let of_schedules = config
+        .schedules
+        .named
+        .values()
+        .filter(|schedule| !schedule.out.is_empty());
+    let fixed = of_schedules.map(|schedule| {
+        let parts = Path::new(&schedule.out).components();
+        parts
+            .take_while(|part| !part.as_os_str().to_string_lossy().contains('{'))
+            .collect()
+    });
+    let results = &config.results;
+    let configured = std::iter::once(&results.dir).chain(&results.roots).cloned();
+    Roots::new(configured.chain(fixed))
 }
 
 /// Where jobs take effect, for people.

@@ -225,11 +225,25 @@ pub struct RetentionConfig {
 #[serde(deny_unknown_fields)]
 pub struct ResultsConfig {
     pub dir: PathBuf,
+    #[serde(with = "paths")]
+    pub roots: Vec<PathBuf>,
     pub format: TableFormat,
     pub bom: bool,
     /// Permissions of files that are written without any of their own.
     #[serde(deserialize_with = "folders::octal")]
     pub mode: u32,
+}
+
+/// Lists of paths.
+mod paths {
+    use super::{PathBuf, list};
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
+        Ok(list::deserialize(deserializer)?
+            .into_iter()
+            .map(PathBuf::from)
+            .collect())
+    }
 }
 
 impl ResultsConfig {

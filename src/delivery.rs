@@ -6,6 +6,7 @@
 
 mod beside;
 mod not_applied;
+mod roots;
 mod small;
 mod told;
 mod trial;
@@ -30,6 +31,8 @@ use told::{ChunkTold, RowDetails};
 
 pub(crate) use beside::{Beside, write_beside};
 pub(crate) use not_applied::{NotApplied, not_applied};
+pub(crate) use roots::NotBelow;
+pub use roots::Roots;
 pub(crate) use small::SmallResults;
 pub(crate) use trial::{MayHold, try_dir};
 
@@ -56,6 +59,9 @@ pub enum DeliveryError {
         /// Why it was not.
         error: std::io::Error,
     },
+    /// Nothing is written there by itself.
+    #[error(transparent)]
+    NotBelow(#[from] NotBelow),
     /// The results of another job lie there.
     #[error("{path} holds the results of {by}", path = path.display())]
     Taken {
@@ -85,12 +91,12 @@ pub(crate) struct Destination<'d> {
 }
 
 /// Decides where the results of a job lie, and as what, and records it so that they are written even if we die:
-/// as `wanted`, else as an earlier command put them, else in `base`/JOB and as `form` says.
+/// as `wanted`, else as an earlier command put them if that is below one of `roots`, else in `base`/JOB and as `form` says.
 pub(crate) async fn claim(
     ledger: &Ledger,
     job: &Job,
     wanted: Destination<'_>,
-    base: &Path,
+    (base, roots): (&Path, &Roots),
     form: Form,
 ) -> Result<(PathBuf, Form), DeliveryError> {
     let form = match wanted.format {
@@ -99,7 +105,10 @@ pub(crate) async fn claim(
     };
     let dir = match (wanted.dir, &job.out_dir) {
         (Some(wanted), _) => wanted.to_owned(),
-        (None, Some(recorded)) => PathBuf::from(recorded),
+        (None, Some(recorded)) => {
+            roots.check(Path::new(recorded))?;
+            PathBuf::from(recorded)
+        }
         (None, None) => base.join(job.id.to_string()),
     };
     if wanted.dir.is_some() {
@@ -131,12 +140,14 @@ pub(crate) fn recorded_format(job: &Job) -> Option<TableFormat> {
     job.out_format.as_deref().and_then(TableFormat::named)
 }
 
-/// Writes the results of a job into the directory its ledger entry names, unless somebody else is at it.
-pub(crate) async fn deliver(ledger: &Ledger, id: JobId, form: Form) -> Result<(), DeliveryError> {
+/// Writes the results of a job into the directory its ledger entry names, if that is below one of `roots`, unless somebody else is
+/// at it.
+pub(crate) async fn deliver(ledger: &Ledger, id: JobId, form: Form, roots: &Roots) -> Result<(), DeliveryError> {
     let job = load(ledger, id, PATIENCE).await?;
     let Some(dir) = job.out_dir.as_ref().map(PathBuf::from) else {
         return Ok(());
     };
+    roots.check(&dir)?;
     match lock(&dir)? {
         Some(_lock) => write(ledger, &job, &dir, form_of(&job, form), PATIENCE).await,
         None => Ok(()),

@@ -48,6 +48,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::backoff::Backoff;
 use crate::db::DbError;
+use crate::delivery::Roots;
 use crate::ledger::{Claim, Claimant, ErrorLimit, Ledger, Scope, Together};
 use crate::machine::host_name;
 use crate::metrics::Metrics;
@@ -99,6 +100,8 @@ pub struct RunnerSettings {
     pub errors: Option<ErrorLimit>,
     /// How results are written that are left to a worker.
     pub form: Form,
+    /// Where results are written that are left to a worker.
+    pub roots: Roots,
     /// What has to be approved.
     pub gates: GateSettings,
 }

@@ -68,6 +68,11 @@ pub mod receipt {
     };
 }
 
+/// Delivery.
+pub mod delivery {
+    pub use crate::delivery::Roots;
+}
+
 /// The runner.
 pub mod runner {
     pub use crate::runner::gate::GateSettings;

@@ -36,6 +36,11 @@ pub enum UndoError {
     /// The store cannot be asked.
     #[error("{0}")]
     Store(String),
+    /// What it left behind was altered.
+    #[error(
+        "what is recorded of the rows of job {0} is not what it ended with, so that nobody can say what they did; `tenantry audit verify --deep` names what was altered"
+    )]
+    Altered(JobId),
     /// The rows are no longer kept.
     #[error("the rows of job {0} are no longer kept (`spool.keep`)")]
     RowsGone(JobId),
@@ -117,6 +122,9 @@ impl UndoRequest<'_> {
     ) -> Result<UndoPlan, UndoError> {
         let (ledger, job) = (self.ledger, self.job);
         check(job)?;
+        if !ledger.is_as_ended(job).await? {
+            return Err(UndoError::Altered(job.id));
+        }
         let source = CarriedOut::of(ledger, self.stores, job)?;
         let mut planning = UndoTotals::default();
         let subjects = Subjects::of(ledger, job).await?;
@@ -142,6 +150,9 @@ impl UndoRequest<'_> {
     pub async fn submit(&self, queue: &Queue, by: &Actor) -> Result<Undoing, UndoError> {
         let (ledger, job) = (self.ledger, self.job);
         check(job)?;
+        if !ledger.is_as_ended(job).await? {
+            return Err(UndoError::Altered(job.id));
+        }
         let source = CarriedOut::of(ledger, self.stores, job)?;
         let begun = ledger.begin_undo(job, by, None).await?;
         let recorded = record(ledger, &source, job, begun, self.limits).await;

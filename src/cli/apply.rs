@@ -56,7 +56,11 @@ pub(super) async fn apply(args: &ApplyArgs, app: &App, json: bool) -> anyhow::Re
         }
         match (args.out.dir(), &job.out_dir) {
             // Where whoever submitted it wants them, as a schedule does in one place each time.
-            (None, Some(recorded)) => has_place(app, Some(Path::new(recorded)), MayHold::Any)?,
+            (None, Some(recorded)) => {
+                let recorded = Path::new(recorded);
+                app.service.settings.runner.roots.check(recorded)?;
+                has_place(app, Some(recorded), MayHold::Any)?;
+            }
             (wanted, _) => has_place(app, wanted, MayHold::Of(job.id))?,
         }
         job.id

@@ -14,6 +14,7 @@ use super::{CommandEnd, input, on_ledger, output};
 use crate::app::App;
 use crate::config::Config;
 use crate::ledger::audit::{Anchor, AuditRecord, ChainReport, Checker};
+use crate::ledger::deep::DeepReport;
 use crate::ledger::{Counts, JobId};
 
 /// Records shown unless more are asked for.
@@ -61,6 +62,9 @@ struct VerifyArgs {
     /// Check this export (lines of JSON, all jobs) instead, or - for one on standard input; no database is asked
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Hold the jobs, their rows' outcomes and before-images, policy and approvers against the record as well; it takes as long as there are records
+    #[arg(long, conflicts_with = "file")]
+    deep: bool,
 }
 
 #[derive(Debug, Args)]
@@ -92,9 +96,10 @@ pub(super) async fn audit(args: AuditArgs, config: Config, json: bool) -> anyhow
         AuditCommand::Verify(VerifyArgs {
             anchor,
             file: Some(file),
+            ..
         }) => {
             let report = tokio::task::spawn_blocking(move || verify_file(&file, anchor)).await??;
-            tell(&report, json)
+            tell(&report, None, json)
         }
         AuditCommand::Verify(args) => {
             on_ledger(config, async |app| {
@@ -102,7 +107,11 @@ pub(super) async fn audit(args: AuditArgs, config: Config, json: bool) -> anyhow
                     .service
                     .patiently(|| app.service.ledger.verify_audit(args.anchor.clone()))
                     .await?;
-                tell(&report, json)
+                let deep = match args.deep {
+                    true => Some(app.service.patiently(|| app.service.ledger.verify_deep()).await?),
+                    false => None,
+                };
+                tell(&report, deep.as_ref(), json)
             })
             .await
         }
@@ -313,8 +322,9 @@ fn verify_file(path: &Path, anchor: Option<Anchor>) -> anyhow::Result<ChainRepor
     Ok(report)
 }
 
-fn tell(report: &ChainReport, json: bool) -> anyhow::Result<CommandEnd> {
-    let intact = report.fault_count == 0 && !report.anchor_before;
+fn tell(report: &ChainReport, deep: Option<&DeepReport>, json: bool) -> anyhow::Result<CommandEnd> {
+    let deep_faults = deep.map_or(0, |deep| deep.fault_count);
+    let intact = report.fault_count + deep_faults == 0 && !report.anchor_before;
     let mut out = output::out();
     if json {
         let mut document = serde_json::to_value(report)?;
@@ -322,12 +332,25 @@ fn tell(report: &ChainReport, json: bool) -> anyhow::Result<CommandEnd> {
         for (fault, shown) in report.faults.iter().zip(0..) {
             document["faults"][shown]["message"] = json!(fault.to_string());
         }
+        if let Some(deep) = deep {
+            document["deep"] = json!(deep);
+        }
         writeln!(out, "{document}")?;
     } else {
-        tell_people(&mut out, report, intact)?;
+        if let Some(deep) = deep {
+            for fault in &deep.faults {
+                writeln!(out, "{}", output::printable(&fault.to_string()))?;
+            }
+            let (jobs, faults) = (
+                output::counted(deep.jobs, "job"),
+                output::counted(deep.fault_count, "fault"),
+            );
+            writeln!(out, "{jobs} held against the record: {faults}")?;
+        }
+        tell_people(&mut out, report, report.fault_count == 0 && !report.anchor_before)?;
     }
     out.flush()?;
-    Ok(if report.fault_count > 0 {
+    Ok(if report.fault_count + deep_faults > 0 {
         CommandEnd::SomeRowsNot
     } else if report.anchor_before {
         CommandEnd::Unfinished

@@ -220,6 +220,7 @@ pub(super) fn carry_out(
             outcomes,
             waits: applied.waits,
             next_look: 0,
+            images: applied.images,
         });
     }
     Ok(closings)

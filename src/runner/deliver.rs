@@ -61,7 +61,7 @@ impl Runner {
         let _turn = self.delivering.lock().await;
         let waiting = self.ledger.undelivered(&host_name()).await?;
         for id in waiting.into_iter().filter(|id| failed.is_due(*id)).collect::<Vec<_>>() {
-            if let Err(error) = delivery::deliver(&self.ledger, id, self.settings.form).await {
+            if let Err(error) = delivery::deliver(&self.ledger, id, self.settings.form, &self.settings.roots).await {
                 tracing::error!(job.id = %id, %error, "job {id}: its results could not be written");
                 failed.note(id);
             }

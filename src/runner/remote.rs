@@ -216,6 +216,7 @@ impl Runner {
                 outcomes: std::mem::take(&mut batch.outcomes),
                 waits,
                 next_look: look,
+                images: Vec::new(),
             };
             return Ok(self.close(&claim, batch, closing, part.is_some()).await?);
         };

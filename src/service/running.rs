@@ -173,8 +173,8 @@ impl Service {
     }
 
     async fn claim_results(&self, job: &Job, out: Destination<'_>) -> Result<(PathBuf, Form), RunError> {
-        let (usual, form) = (&self.settings.results, self.settings.form);
-        match delivery::claim(&self.ledger, job, out, usual, form).await {
+        let (usual, form) = (self.settings.results.as_path(), self.settings.form);
+        match delivery::claim(&self.ledger, job, out, (usual, &self.settings.runner.roots), form).await {
             Ok(claimed) => Ok(claimed),
             Err(error) => Err(self.unwritten(job.id, error).await),
         }

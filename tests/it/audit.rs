@@ -29,7 +29,7 @@ fn entry(n: u64) -> AuditEntry {
         actor: format!("actor {n}"),
         // Every other one as an earlier version recorded it.
         via: (n % 2 == 1).then(|| Via::Inbox.as_str().to_owned()),
-        action: Action::Approved,
+        action: Action::Applied,
         job: None,
         kind: Some("add-customer".to_owned()),
         plan_hash: Some(format!("{n:064x}")),
@@ -39,6 +39,7 @@ fn entry(n: u64) -> AuditEntry {
             ..Counts::default()
         }),
         note: n.is_multiple_of(3).then(|| format!("3:a;,\u{e9}\n{n}")),
+        digest: n.is_multiple_of(5).then(|| format!("{n:032x}")),
     }
 }
 

@@ -154,3 +154,54 @@ async fn results_that_cannot_be_written_are_told_where_they_are() {
     assert_eq!(place.tenantry(&["results", job]).ends(0).out.lines().count(), 4);
     assert_eq!(read(place.path("out/results.csv")).lines().count(), 4);
 }
+
+/// Who can write to the ledger's database says where results are to lie and how files are called, and no worker writes elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_worker_writes_where_only_the_ledger_says() {
+    let place = Place::with_customer().await;
+    place.write("export.csv", "what\ncustomers\n");
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let outside = elsewhere.path().join("outside").display().to_string();
+    let ledger = place.ledger().await;
+    let attempts = [
+        format!("UPDATE jobs SET out_dir = '{outside}', delivered_at = NULL"),
+        format!(
+            "UPDATE jobs SET out_dir = '{}/../outside', delivered_at = NULL",
+            place.path("out").display()
+        ),
+        "UPDATE artifacts SET name = '../../outside.csv'".to_owned(),
+        format!("UPDATE artifacts SET name = '{outside}'"),
+        "UPDATE artifacts SET name = '.bashrc'".to_owned(),
+    ];
+    for attempt in attempts {
+        let ran = place
+            .tenantry(&["run", "export-customers", "export.csv", "--out", "out", "--json"])
+            .ends(0);
+        assert!(place.path("out").join("customers.csv").exists(), "{ran:?}");
+        let forged = attempt.clone();
+        let forge = move |tx: &mut dyn tenantry_foundation::db::Tx| {
+            tx.exec(
+                "UPDATE jobs SET delivered_at = NULL WHERE kind = 'export-customers'",
+                &[],
+            )?;
+            tx.exec(&forged, &[])
+        };
+        assert!(ledger.db().write(forge).await.expect("forged") > 0, "{attempt}");
+        std::fs::remove_dir_all(place.path("out")).expect("removed");
+        place.tenantry(&["worker", "--drain"]).ends(2);
+        let job = ran.json()["job"].as_str().expect("a job").to_owned();
+        place.tenantry(&["apply", &job]).ends(2);
+        let left: Vec<_> = std::fs::read_dir(elsewhere.path()).expect("read").collect();
+        assert!(left.is_empty(), "{attempt}: {left:?}");
+        let is_known = |name: &std::ffi::OsString| name.to_string_lossy().starts_with("outside") || name == ".bashrc";
+        let beside = std::fs::read_dir(place.path("")).expect("read");
+        assert!(!beside.flatten().any(|one| is_known(&one.file_name())), "{attempt}");
+        assert!(!place.path("out").join(".bashrc").exists(), "{attempt}");
+        let clean = |tx: &mut dyn tenantry_foundation::db::Tx| {
+            tx.exec("UPDATE artifacts SET name = 'customers.csv'", &[])?;
+            tx.exec("UPDATE jobs SET delivered_at = 1, out_dir = NULL", &[])
+        };
+        ledger.db().write(clean).await.expect("cleaned");
+    }
+    ledger.close().await;
+}

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tenantry::testing::delivery::Roots;
 use tenantry::testing::receipt::Form;
 use tenantry::testing::runner::retry::RetryPolicy;
 use tenantry::testing::runner::{GateSettings, RunnerSettings};
@@ -100,6 +101,8 @@ impl Place {
             .args(args)
             .current_dir(self.dir.path())
             .env("TENANTRY__LEDGER__URL", &self.url)
+            // Workers go on with what others left here.
+            .env("TENANTRY__RESULTS__ROOTS", self.dir.path())
             .env("TENANTRY__PASSWORDS__HAND_OUT", "false");
         command.env("USER", "tester").stdin(Stdio::null());
         command
@@ -213,6 +216,7 @@ pub(crate) fn settings(concurrency: usize) -> RunnerSettings {
         errors: None,
         passwords: PasswordPolicy::new(16, &Class::ALL, false).expect("a policy"),
         form: Form::default(),
+        roots: Roots::new(["/".into()]),
         gates: GateSettings::default(),
     }
 }

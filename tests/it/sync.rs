@@ -90,6 +90,7 @@ pub(crate) async fn content(ledger: &Ledger) -> Vec<String> {
 /// What is always true of a store, copied records or not.
 pub(crate) async fn assert_sound(ledger: &Ledger) {
     assert_eq!(violations(ledger.db()).await, Vec::<String>::new());
+    assert_eq!(ledger.verify_deep().await.expect("held against the record").faults, []);
 }
 
 on_both! {

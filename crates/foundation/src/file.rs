@@ -6,6 +6,25 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+/// Whether a text is the name of a file and no way anywhere: what was recorded elsewhere is not believed to be.
+pub fn is_plain_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 255
+        && !name.starts_with('.')
+        && !name.contains(['/', '\\'])
+        && !name.contains(char::is_control)
+}
+
+/// Whether a text is a way down from some directory, and stays below it.
+pub fn leads_down(path: &str) -> bool {
+    use std::path::Component;
+
+    !path.contains('\0')
+        && Path::new(path)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)))
+}
+
 /// As much of a file as is read to know it by.
 const HEAD: u64 = 64 << 10;
 
@@ -79,6 +98,33 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn what_leads_elsewhere_is_neither_a_name_nor_a_way_down() {
+        for name in ["customers.csv", "Kunden 2026.xlsx", "a..b", "x"] {
+            assert!(is_plain_name(name) && leads_down(name), "{name}");
+        }
+        for name in [
+            "",
+            ".",
+            "..",
+            ".bashrc",
+            "a/b",
+            "/etc/passwd",
+            "..\\x",
+            "a\nb",
+            "a\0",
+            &"x".repeat(256),
+        ] {
+            assert!(!is_plain_name(name), "{name:?}");
+        }
+        for path in ["working/7-1", "done/2026-11-29/a.csv"] {
+            assert!(leads_down(path), "{path}");
+        }
+        for path in ["/etc", "../x", "working/../../x", "a/\0"] {
+            assert!(!leads_down(path), "{path:?}");
+        }
+    }
 
     #[test]
     fn nothing_is_written_over_that_is_not_ours() {

@@ -276,6 +276,7 @@ impl Ledger {
             plan_hash: None,
             counts: None,
             note: Some(note),
+            digest: None,
         };
         self.db.write(move |tx| audit::append(tx, now, &entry)).await
     }

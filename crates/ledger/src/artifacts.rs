@@ -2,6 +2,7 @@
 
 use super::{Job, Ledger};
 use tenantry_foundation::db::{DbError, Tx, Value};
+use tenantry_foundation::file::is_plain_name;
 
 /// A file that a row made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,9 +99,15 @@ impl Ledger {
                     &[seq.into()],
                 )?;
                 let made = |row: &tenantry_foundation::db::Row| {
+                    let name = row.text(1)?;
+                    if !is_plain_name(name) {
+                        return Err(DbError::Damaged(format!(
+                            "the ledger has a file called {name:?}, which is no name of one"
+                        )));
+                    }
                     Ok(Made {
                         row: row.int(0)? as u64,
-                        name: row.text(1)?.to_owned(),
+                        name: name.to_owned(),
                         bytes: row.int(2)? as u64,
                     })
                 };

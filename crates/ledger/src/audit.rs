@@ -12,7 +12,8 @@
 //!
 //! ```text
 //! "tenantry-audit-1", previous hash, seq, milliseconds since the Unix epoch, actor, action, job, kind,
-//! plan hash, counts, note, in records that have it: via, and in records of several jobs: via and jobs
+//! plan hash, counts, note, in records that have it: via; in records of several jobs: via and jobs; in records with a hash over what
+//! became of a job's rows: via, jobs, and that
 //! ```
 //!
 //! Counts are a JSON object, keys sorted, no white space. Jobs that were carried out as they came in, and together, have one
@@ -148,6 +149,8 @@ pub struct AuditEntry {
     pub plan_hash: Option<String>,
     pub counts: Option<Counts>,
     pub note: Option<String>,
+    /// Hash over what became of the rows of a job that has ended.
+    pub digest: Option<String>,
 }
 
 impl AuditEntry {
@@ -162,6 +165,7 @@ impl AuditEntry {
             plan_hash: None,
             counts: None,
             note: Some(note),
+            digest: None,
         }
     }
 
@@ -189,6 +193,7 @@ impl AuditEntry {
             note: self.note.clone(),
             via: self.via.clone(),
             jobs,
+            digest: self.digest.clone(),
             prev,
             hash: String::new(),
         };
@@ -213,6 +218,8 @@ pub struct AuditRecord {
     pub via: Option<String>,
     /// The jobs it is of, if of several: see `together`.
     pub jobs: Option<String>,
+    /// Hash over what became of the rows of the job, whose end it is; see `digest`.
+    pub digest: Option<String>,
     pub prev: String,
     pub hash: String,
 }
@@ -239,9 +246,10 @@ impl AuditRecord {
             self.note.as_deref(),
         ];
         // Records of before there were such fields keep their hashes.
-        match &self.jobs {
-            None => fields.extend(self.via.as_deref().map(Some)),
-            Some(jobs) => fields.extend([self.via.as_deref(), Some(jobs)]),
+        match (&self.jobs, &self.digest) {
+            (None, None) => fields.extend(self.via.as_deref().map(Some)),
+            (Some(jobs), None) => fields.extend([self.via.as_deref(), Some(jobs)]),
+            (jobs, Some(digest)) => fields.extend([self.via.as_deref(), jobs.as_deref(), Some(digest)]),
         }
         hash(&fields)
     }
@@ -259,6 +267,7 @@ impl AuditRecord {
             self.note.into(),
             self.via.into(),
             self.jobs.as_deref().map(together::compressed).into(),
+            self.digest.into(),
             self.prev.into(),
             self.hash.into(),
         ]
@@ -325,8 +334,8 @@ pub fn append_all(tx: &mut dyn Tx, now_millis: i64, entries: &[AuditEntry]) -> R
         records.push(record.values());
     }
     tx.send_all(
-        "INSERT INTO audit (seq, at, actor, action, job, kind, plan_hash, counts, note, via, jobs, prev, hash)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        "INSERT INTO audit (seq, at, actor, action, job, kind, plan_hash, counts, note, via, jobs, digest, prev, hash)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         records,
     )
 }
@@ -358,6 +367,7 @@ pub(super) fn of_job(action: Action, row: &Row, first: usize) -> Result<AuditEnt
             total: count(9)?,
         }),
         note: Some(row.text(first + 3)?.to_owned()),
+        digest: None,
     })
 }
 

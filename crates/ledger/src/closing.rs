@@ -2,6 +2,7 @@
 
 use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
 use super::chunk_state::ChunkState;
+use super::digest::{self, ImageDigest};
 use super::intents::HANDED_OUT;
 use super::rows::{RowWait, record_outcomes, record_outcomes_of};
 use super::trial::Trial;
@@ -19,6 +20,8 @@ pub struct Closing {
     pub waits: Vec<RowWait>,
     /// When that is, in milliseconds since the epoch.
     pub next_look: i64,
+    /// Of the before-images that its rows have left.
+    pub images: Vec<ImageDigest>,
 }
 
 /// Jobs that ended, by number, and how.
@@ -67,7 +70,7 @@ pub fn close_all(
         } else {
             PartEnd::Waiting(closing.next_look)
         };
-        ends.push((*claim, end, waiting));
+        ends.push((*claim, end, waiting, digest_of(claim, closing)));
         let count = counts.entry(claim.job).or_default();
         count.add(tally(&closing.outcomes, unnamed), u64::from(waiting == 0));
     }
@@ -81,6 +84,12 @@ pub fn close_all(
     fence::leave(tx, &chunks.iter().map(|(claim, _)| *claim).collect::<Vec<_>>())?;
     let worker = chunks.first().map_or("", |(claim, _)| claim.owner.as_str());
     finish(tx, &counts, worker, limit, now)
+}
+
+/// The hash over a chunk's rows, where all of them have ended now; `None` where it has to be read back.
+fn digest_of(claim: &Claim, closing: &Closing) -> Option<Option<String>> {
+    let is_whole = claim.pending == claim.rows && !claim.waited && closing.waits.is_empty();
+    is_whole.then(|| digest::of_chunk(closing.outcomes.iter().collect(), closing.images.clone()))
 }
 
 /// As [`close`] for the part of a chunk that was tried; the rest is tried next. Every row of the part is named: an outcome, or
@@ -102,7 +111,7 @@ pub fn close_part(
     } else {
         PartEnd::Next(claim.trial.passed())
     };
-    set_ends(tx, &[(claim, end, pending)])?;
+    set_ends(tx, &[(claim, end, pending, None)])?;
     fence::leave(tx, &[claim])?;
     let mut count = Count::default();
     count.add(tally(&closing.outcomes, 0), u64::from(pending == 0));
@@ -125,9 +134,9 @@ enum PartEnd {
 }
 
 /// Ends the work on chunks: how, and with how many rows pending.
-fn set_ends(tx: &mut dyn Tx, ends: &[(&Claim, PartEnd, u64)]) -> Result<(), DbError> {
+fn set_ends(tx: &mut dyn Tx, ends: &[(&Claim, PartEnd, u64, Option<Option<String>>)]) -> Result<(), DbError> {
     let mut params = Vec::with_capacity(ends.len());
-    for (claim, end, pending) in ends {
+    for (claim, end, pending, known) in ends {
         // What was done of it in parts the chunk says now, as if it had been done at once.
         if matches!(end, PartEnd::Done) && claim.pending < claim.rows {
             tx.send(
@@ -140,6 +149,13 @@ fn set_ends(tx: &mut dyn Tx, ends: &[(&Claim, PartEnd, u64)]) -> Result<(), DbEr
                 ],
             )?;
         }
+        let digest = match (end, known) {
+            (PartEnd::Done, Some(known)) => known.clone(),
+            (PartEnd::Done, None) => {
+                digest::read_back(tx, claim.job, claim.first_row, claim.first_row + claim.rows - 1)?
+            }
+            _ => None,
+        };
         let (state, not_before, trial) = match *end {
             PartEnd::Done => (ChunkState::Done, 0, Trial::default()),
             PartEnd::Waiting(next_look) => (ChunkState::Waiting, next_look, Trial::default()),
@@ -153,11 +169,12 @@ fn set_ends(tx: &mut dyn Tx, ends: &[(&Claim, PartEnd, u64)]) -> Result<(), DbEr
             not_before.into(),
             trial.failures.into(),
             trial.suspects.into(),
+            digest.into(),
         ]);
     }
     tx.send_all(
         "UPDATE chunks SET state = $3, turn = NULL, pending = $4, not_before = $5, lease_owner = NULL, lease_until = NULL,
-           failures = $6, suspects = $7, setbacks = 0, message = NULL
+           failures = $6, suspects = $7, digest = $8, setbacks = 0, message = NULL
          WHERE job = $1 AND chunk = $2",
         params,
     )
@@ -351,6 +368,7 @@ pub(super) fn end_chunk(
         "DELETE FROM waiting_rows WHERE job = $1 AND row >= $2 AND row < $3",
         &[job.into(), first.into(), end.into()],
     )?;
+    digest::note(tx, (job, chunk), first as u64, end as u64 - 1)?;
     let tally = match outcome {
         Outcome::Failed => Tally {
             failed: pending,
@@ -419,7 +437,8 @@ fn count(tx: &mut dyn Tx, counts: &CountsByJob, now: i64) -> Result<Vec<(i64, Op
            message = CASE WHEN chunks_left = $8 AND failed + $5 = 0 AND cancelled + $6 = 0 THEN NULL ELSE message END,
            state = CASE WHEN chunks_left > $8 THEN state WHEN failed + $5 > 0 THEN 'failed'
              WHEN cancelled + $6 > 0 THEN 'cancelled' ELSE 'completed' END
-         WHERE seq = $1 RETURNING seq, chunks_left, {JOB_COLUMNS}"
+         WHERE seq = $1 RETURNING seq, chunks_left, {JOB_COLUMNS}, {}",
+        digest::OF_ENDED
     );
     let params: Vec<Vec<Value>> = counts
         .iter()
@@ -439,7 +458,10 @@ fn count(tx: &mut dyn Tx, counts: &CountsByJob, now: i64) -> Result<Vec<(i64, Op
     let mut counted = Vec::with_capacity(counts.len());
     for job in tx.exec_all_returning(&sql, &params)? {
         let end = match job.int(1)? {
-            0 => Some(audit::of_job(Action::Applied, &job, 2)?),
+            0 => Some(AuditEntry {
+                digest: digest::of_ended(tx, job.int(0)?, &job, 14)?,
+                ..audit::of_job(Action::Applied, &job, 2)?
+            }),
             _ => None,
         };
         counted.push((job.int(0)?, end));

@@ -4,12 +4,12 @@
 //! removed by the sweep when its submitter died. Sealing makes it `queued` in one transaction, unless the
 //! same work is queued already. A file whose rows are all in one chunk needs none of that, see [`record`](super::record).
 
-use super::audit::{self, Action, JOB_COLUMNS};
+use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
 use super::job::to_json;
 use super::origin::{JobLink, Settled};
 use super::replies;
 use super::rows::{BETWEEN, record_outcomes_of};
-use super::{Actor, Job, JobId, JobState, Ledger, Origin, Parameters, ReplyTo, RowOutcome, origin, seal};
+use super::{Actor, Job, JobId, JobState, Ledger, Origin, Parameters, ReplyTo, RowOutcome, digest, origin, seal};
 use tenantry_foundation::db::{DbError, Tx, Value};
 
 /// A planned job whose submitter has shown no life for this long is removed.
@@ -337,6 +337,11 @@ impl Ledger {
                     "UPDATE chunks SET state = 'done' WHERE job = $1 AND pending = 0",
                     &[job.seq.into()],
                 )?;
+                let over = "SELECT chunk, first_row, rows FROM chunks WHERE job = $1 AND state = 'done'";
+                for row in tx.query(over, &[job.seq.into()])? {
+                    let (first, rows) = (row.int(1)? as u64, row.int(2)? as u64);
+                    digest::note(tx, (job.seq, row.int(0)?), first, first + rows.max(1) - 1)?;
+                }
                 let state = if commit.gate.is_some() {
                     JobState::AwaitingApproval
                 } else {
@@ -385,7 +390,8 @@ impl Ledger {
                 let ended = tx.query_first(
                     &format!(
                         "UPDATE jobs SET state = 'completed', started_at = $2, finished_at = $2, gate = NULL
-                         WHERE seq = $1 AND chunks_left = 0 RETURNING {JOB_COLUMNS}"
+                         WHERE seq = $1 AND chunks_left = 0 RETURNING {JOB_COLUMNS}, {}",
+                        digest::OF_ENDED
                     ),
                     &[job.seq.into(), now.into()],
                 )?;
@@ -405,7 +411,13 @@ impl Ledger {
                     submitted_note(queued.text(0)?, &commit.sha256, origin, policy)
                 });
                 audit::append(tx, now, &submitted)?;
-                let ended = ended.map(|job| audit::of_job(Action::Applied, &job, 0)).transpose()?;
+                let ended = match ended {
+                    Some(row) => Some(AuditEntry {
+                        digest: digest::of_ended(tx, job.seq, &row, 12)?,
+                        ..audit::of_job(Action::Applied, &row, 0)?
+                    }),
+                    None => None,
+                };
                 audit::ended(tx, ended, None, now)?;
                 Ok(if waits {
                     Committed::AwaitingApproval

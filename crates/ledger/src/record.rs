@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use super::at_once::{self, AtOnce, DoneAtOnce};
 use super::audit::{self, Action, AuditEntry};
+use super::closing::Closing;
 use super::job::to_json;
 use super::plan::{KNOWN_KEY, SHORT_PRINT, SameWork, UNFINISHED, submitted_note};
 use super::rows::record_outcomes;
 use super::whole::WholeJob;
-use super::{Committed, Counts, JobId, JobState, Ledger, NewJob, Origin, Parameters, ReplyTo, origin, replies};
+use super::{Committed, Counts, JobId, JobState, Ledger, NewJob, Origin, Parameters, ReplyTo, digest, origin, replies};
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
 
 impl Ledger {
@@ -106,14 +107,15 @@ fn record(
     let mut entries = Vec::with_capacity(2 * new.len());
     let origins: Vec<Option<Origin>> = new.iter().map(|(job, _)| job.commit.origin).collect();
     let notes = origin::notes(tx, &origins)?;
-    let mut ends = done.claims.iter().zip(&done.ended).peekable();
+    let mut ends = done.claims.iter().zip(done.ended.iter().zip(&done.closings)).peekable();
     for ((job, _), origin) in new.into_iter().zip(notes) {
         let submitted = entry(job, origin, policy);
-        if let Some((claim, (_, how))) = ends.next_if(|(claim, _)| claim.job_id == job.id) {
+        if let Some((claim, ((_, how), closing))) = ends.next_if(|(claim, _)| claim.job_id == job.id) {
             let came = submitted.note.as_deref().unwrap_or_default();
             entries.push(AuditEntry {
                 action: Action::CarriedOut,
                 counts: Some(how.counts),
+                digest: digest_of(job, closing),
                 note: Some(format!("{came}; {}, last worker {}", how.state, claim.owner)),
                 ..submitted
             });
@@ -122,6 +124,7 @@ fn record(
         let ended = (job.pending() == 0).then(|| AuditEntry {
             action: Action::Applied,
             note: Some(JobState::Completed.as_str().to_owned()),
+            digest: digest_of(job, &Closing::default()),
             ..submitted.clone()
         });
         entries.push(submitted);
@@ -197,6 +200,13 @@ impl Known {
     }
 }
 
+/// The hash over what became of the rows of a job that ends as it is recorded.
+fn digest_of(job: &WholeJob, closing: &Closing) -> Option<String> {
+    let outcomes = closing.outcomes.iter().chain(&job.rejects).collect();
+    let digest = digest::of_chunk(outcomes, closing.images.clone())?;
+    digest::of_job(&[(job.chunk.as_ref().map_or(0, |chunk| chunk.number), digest)])
+}
+
 /// What is recorded of a job that was handed in.
 fn entry(job: &WholeJob, origin: Option<String>, policy: i64) -> AuditEntry {
     let NewJob { kind, submitted_by, .. } = &job.new;
@@ -209,6 +219,7 @@ fn entry(job: &WholeJob, origin: Option<String>, policy: i64) -> AuditEntry {
         plan_hash: Some(job.commit.plan_hash.clone()),
         counts: Some(job.counts()),
         note: Some(submitted_note(&job.new.input_name, &job.commit.sha256, origin, policy)),
+        digest: None,
     }
 }
 

@@ -76,24 +76,42 @@ pub fn check(tx: &mut dyn Tx, claim: &Claim, trusted: &[String]) -> Result<(), D
     if !seals.contains(&(claim.chunk, seal)) {
         return Err(not_so("its rows, or what the plan expects of them, are not"));
     }
+    match approval(tx, &head, &sealed, trusted)? {
+        Some(why) => Err(not_so(&why)),
+        None => Ok(()),
+    }
+}
+
+/// Why a job may not run although it does not wait any more; `None` if it may.
+pub(super) fn unapproved(tx: &mut dyn Tx, job: i64) -> Result<Option<String>, DbError> {
+    let head = SealedHead::read(tx, job)?;
+    match head.seal.clone() {
+        Some(sealed) => approval(tx, &head, &sealed, &[]),
+        None => Ok(Some("it has no seal".to_owned())),
+    }
+}
+
+/// What is wrong with the approval of what was sealed.
+fn approval(tx: &mut dyn Tx, head: &SealedHead, sealed: &str, trusted: &[String]) -> Result<Option<String>, DbError> {
     let decisions = decisions(tx, &head.id)?;
     if let Some(against) = decisions.iter().find(|one| one.action != Action::Approved.as_str()) {
-        return Err(not_so(&format!("it was {} since", against.action)));
+        return Ok(Some(format!("it was {} since", against.action)));
     }
     let Some(approved) = decisions.last() else {
-        return Err(not_so("the audit record has no approval of it"));
+        return Ok(Some("the audit record has no approval of it".to_owned()));
     };
-    if approved.hash.as_deref() != Some(&sealed) {
-        return Err(not_so("another plan was"));
+    if approved.hash.as_deref() != Some(sealed) {
+        return Ok(Some("another plan was".to_owned()));
     }
     let recorded = signing::JobApproval {
         job: &head.id,
         kind: &head.kind,
-        hash: &sealed,
+        hash: sealed,
         submitted: (&head.submitted_by, head.via.as_deref()),
         note: approved.note.as_deref().unwrap_or_default(),
     };
-    signing::holds(&approvers::all(tx)?, trusted, &recorded).map_err(|why| not_so(&why.to_string()))
+    let held = signing::holds(&approvers::all(tx)?, trusted, &recorded);
+    Ok(held.err().map(|why| why.to_string()))
 }
 
 /// A decision about a job, as it was recorded.

@@ -172,6 +172,11 @@ pub(crate) struct SignatureCheck {
 }
 
 impl SignatureCheck {
+    /// Who was enrolled so far.
+    pub(crate) fn approvers(&self) -> &[Approver] {
+        &self.approvers
+    }
+
     /// What is wrong with what a record says was approved, if anything is: its action, its time, and what it has of a job.
     pub(crate) fn take(&mut self, action: &str, at: i64, of: &JobApproval<'_>) -> Option<String> {
         let note = of.note;

@@ -37,6 +37,7 @@ use reader::RecordReader;
 use remote::RemoteStore;
 use sql::reader::SqlReader;
 use tenantry_foundation::db::Db;
+use tenantry_ledger::digest::ImageDigest;
 use tenantry_ledger::{Artifact, Outcome, PasswordJob, RowOutcome, RowWait};
 
 /// The stores besides the ledger's own database.
@@ -241,6 +242,8 @@ pub struct Applied {
     pub accounts: Vec<Account>,
     /// Files that rows made.
     pub artifacts: Vec<Artifact>,
+    /// Of the before-images that rows have left.
+    pub images: Vec<ImageDigest>,
 }
 
 impl Applied {
@@ -250,6 +253,7 @@ impl Applied {
         self.waits.extend(other.waits);
         self.accounts.extend(other.accounts);
         self.artifacts.extend(other.artifacts);
+        self.images.extend(other.images);
     }
 }
 

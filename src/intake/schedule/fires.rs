@@ -342,6 +342,10 @@ impl Starter {
         }
         let name = &known.schedule.name;
         for (seq, out, job) in self.service.ledger.old_results(name, keep).await? {
+            // What the ledger says is not believed to be where results are: nothing is removed elsewhere.
+            if self.service.settings.runner.roots.check(Path::new(&out)).is_err() {
+                continue;
+            }
             let is_gone = match job {
                 Some(job) => rows::remove_results(&out, job),
                 None => refused::remove(Path::new(&out), name),

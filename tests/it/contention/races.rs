@@ -364,6 +364,8 @@ async fn run_all(edit: Edit) {
     }
     // The lines name records; a customer's is `1 << 32` and the number of its race, and one or two.
     wrong.extend(violations(stage.ledger.db()).await);
+    let deep = stage.ledger.verify_deep().await.expect("held against the record");
+    wrong.extend(deep.faults.iter().map(ToString::to_string));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

@@ -106,6 +106,7 @@ impl Attack {
             plan_hash: job.seal.clone(),
             counts: Some(Counts::default()),
             note: None,
+            digest: None,
         };
         match self {
             Self::Forge => {
@@ -167,5 +168,108 @@ on_both! {
             let gone = |tx: &mut dyn Tx| tx.exec("DELETE FROM approvers WHERE name = 'eve'", &[]);
             ledger.db().write(gone).await.expect("removed");
         }
+    }
+}
+
+/// A statement, the one that takes it back, and what is said of it.
+type Tampering = (&'static str, &'static str, &'static str);
+
+/// On the job that changed users, `$1`.
+const OF_CHANGES: [Tampering; 5] = [
+    (
+        "UPDATE jobs SET submitted_by = 'bob' WHERE seq = $1",
+        "UPDATE jobs SET submitted_by = 'tester' WHERE seq = $1",
+        "it says that bob submitted it, and tester did",
+    ),
+    (
+        "UPDATE jobs SET applied = applied + 1 WHERE seq = $1",
+        "UPDATE jobs SET applied = applied - 1 WHERE seq = $1",
+        "the counts of its rows are not those it ended with",
+    ),
+    (
+        "UPDATE jobs SET state = 'failed' WHERE seq = $1",
+        "UPDATE jobs SET state = 'completed' WHERE seq = $1",
+        "it is failed, and ended as completed",
+    ),
+    (
+        "UPDATE row_outcomes SET outcome = 'unchanged' WHERE job = $1",
+        "UPDATE row_outcomes SET outcome = 'applied' WHERE job = $1",
+        "the outcomes of its rows, or the images",
+    ),
+    (
+        "UPDATE before_images SET before = replace(before, '111', '666') WHERE job = $1",
+        "UPDATE before_images SET before = replace(before, '666', '111') WHERE job = $1",
+        "the outcomes of its rows, or the images",
+    ),
+];
+
+/// On a job that waits, or on nothing.
+const OF_WAITING: [Tampering; 5] = [
+    (
+        "UPDATE jobs SET state = 'queued' WHERE seq = $1",
+        "UPDATE jobs SET state = 'awaiting-approval' WHERE seq = $1",
+        "it is queued, and may not be: the audit record has no approval of it",
+    ),
+    (
+        "UPDATE jobs SET parameters = replace(parameters, '{', '{\"customer\":\"x\",') WHERE seq = $1",
+        "UPDATE jobs SET parameters = replace(parameters, '\"customer\":\"x\",', '') WHERE seq = $1",
+        "are not those that were submitted for approval",
+    ),
+    (
+        "UPDATE jobs SET seal = '00' || seal WHERE seq = $1",
+        "UPDATE jobs SET seal = substr(seal, 3) WHERE seq = $1",
+        "its plan is not the one it was submitted with",
+    ),
+    (
+        "INSERT INTO policy (key, value) SELECT 'limits.rows', '9' WHERE $1 > 0",
+        "DELETE FROM policy WHERE $1 > 0",
+        "the policy is not the one that was decided on",
+    ),
+    (
+        "INSERT INTO approvers (name, key, added_at) SELECT 'eve', 'ssh-ed25519 AAAA', 1 WHERE $1 > 0",
+        "DELETE FROM approvers WHERE $1 > 0",
+        "the approvers are not those whose keys were enrolled",
+    ),
+];
+
+on_both! {
+    async fn whatever_is_changed_in_the_ledger_is_named(place: Place) {
+        let ledger = place.ledger().await;
+        let waiting = awaiting(&ledger).await;
+        let phones = |number: &str| format!("customer,user_principal_name,mobile_phone\nA-1,user5@alpha.onmicrosoft.com,+41 44 {number} 00 00\n");
+        crate::place::apply(&ledger, "update-users", &phones("111")).await;
+        let changed = crate::place::apply(&ledger, "update-users", &phones("222")).await;
+        let exec = async |sql: &'static str, job: &Job| {
+            let seq: Value = job.seq.into();
+            ledger.db().write(move |tx| tx.exec(sql, &[seq])).await.expect("written")
+        };
+        let named = async || {
+            let report = ledger.verify_deep().await.expect("held against the record");
+            assert_eq!(report.fault_count, report.faults.len() as u64);
+            report.faults.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(named().await, [] as [&str; 0]);
+        let all = OF_CHANGES.iter().map(|one| (one, &changed)).chain(OF_WAITING.iter().map(|one| (one, &waiting)));
+        for ((tamper, back, said), job) in all {
+            assert!(exec(tamper, job).await > 0, "{tamper}");
+            let faults = named().await;
+            assert!(!faults.is_empty() && faults.iter().any(|fault| fault.contains(said)), "{tamper}: {faults:?}");
+            if tamper.contains("before_images") {
+                use tenantry::testing::plan::Limits;
+                use tenantry::testing::queue::Queue;
+                use tenantry::testing::undo::{UndoError, UndoRequest};
+
+                let stores = tenantry_store::Stores::default();
+                let request = UndoRequest { ledger: &ledger, stores: &stores, limits: &Limits::NONE, job: &changed };
+                let refused = request.submit(&Queue::embedded(), &by("tester")).await;
+                assert!(matches!(refused, Err(UndoError::Altered(_))), "{refused:?}");
+            }
+            exec(back, job).await;
+            assert_eq!(named().await, [] as [&str; 0], "{back}");
+        }
+        exec("UPDATE jobs SET input = NULL WHERE seq = $1", &changed).await;
+        exec("DELETE FROM jobs WHERE seq = $1", &changed).await;
+        let faults = named().await;
+        assert!(faults.iter().any(|fault| fault.contains("is gone without having been removed on record")), "{faults:?}");
     }
 }

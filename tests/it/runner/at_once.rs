@@ -153,6 +153,7 @@ async fn outcome(on: On, seed: u64, at_once: bool) -> (String, usize) {
     }
     assert!(!ledger.has_open_jobs().await.expect("asked"), "the last job ends last");
     assert_eq!(violations(ledger.db()).await, Vec::<String>::new());
+    assert_eq!(ledger.verify_deep().await.expect("held against the record").faults, []);
     assert_eq!(ledger.verify_audit(None).await.expect("verified").fault_count, 0);
     (super::together::timeless(&place.dump().await), watched.jobs().len())
 }
@@ -279,6 +280,7 @@ on_both! {
         assert_eq!(rows.record(1, 2).outcome, Some(tenantry_ledger::Outcome::Applied));
         place.tenantry(&["undo", &alone.to_string()]).ends(0);
         assert_eq!(violations(ledger.db()).await, Vec::<String>::new());
+    assert_eq!(ledger.verify_deep().await.expect("held against the record").faults, []);
         while ledger.prune_spool(-1000).await.expect("pruned").is_more {}
         assert!(!ledger.job(jobs[1]).await.expect("asked").expect("there").keeps_rows);
         let mut through = tenantry_ledger::LookedThrough::default();

@@ -132,6 +132,8 @@ async fn comes_and_goes(
     // Each case has a database of its own, and on PostgreSQL this takes longer than the case.
     if ledger.db().dialect() == Dialect::Sqlite {
         let mut wrong = violations(ledger.db()).await;
+        let deep = ledger.verify_deep().await.expect("held against the record");
+        wrong.extend(deep.faults.iter().map(ToString::to_string));
         // What died while it read its file is cleared up when it has shown no life for a day.
         wrong.retain(|violation| !violation.starts_with("planned: "));
         prop_assert_eq!(wrong, Vec::<String>::new());

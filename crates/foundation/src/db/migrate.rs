@@ -45,6 +45,7 @@ const STEPS: &[(i64, &str, Option<Fill>)] = &[
     (30, include_str!("schema/0030-turns.sql"), None),
     (31, include_str!("schema/0031-seals.sql"), None),
     (32, include_str!("schema/0032-policy.sql"), None),
+    (33, include_str!("schema/0033-digests.sql"), None),
 ];
 
 /// The schema version this program writes.

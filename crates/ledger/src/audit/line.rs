@@ -27,6 +27,8 @@ struct AuditLine {
     via: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     jobs: Option<JobsField>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
     prev: String,
     hash: String,
 }
@@ -74,6 +76,7 @@ impl AuditRecord {
             note: own.note,
             via: own.via,
             jobs,
+            digest: own.digest,
             prev: own.prev,
             hash: own.hash,
         })
@@ -101,6 +104,7 @@ impl AuditRecord {
                 JobsField::Jobs(jobs) => to_json(&jobs),
                 JobsField::Damaged(text) => text,
             }),
+            digest: line.digest,
             prev: line.prev,
             hash: line.hash,
         })
@@ -133,7 +137,7 @@ mod tests {
         ) {
             let record = AuditRecord {
                 seq, at, actor: text.clone(), action: text.clone(), job: other.clone(), kind: other.clone(),
-                plan_hash: other.clone(), counts, note: other.clone(), via: other.clone(), jobs: other, prev: text.clone(), hash: text,
+                plan_hash: other.clone(), counts, note: other.clone(), via: other.clone(), jobs: other.clone(), digest: other, prev: text.clone(), hash: text,
             };
             prop_assert_eq!(AuditRecord::from_json(&record.to_json()), Ok(record));
         }

@@ -15,7 +15,7 @@ const RECORDED_WITHIN: i64 = 60 * 60 * 1000;
 const CLOCKS: i64 = 60 * 1000;
 
 const SELECT: &str =
-    "SELECT seq, at, actor, action, job, kind, plan_hash, counts, note, via, prev, hash, jobs FROM audit";
+    "SELECT seq, at, actor, action, job, kind, plan_hash, counts, note, via, prev, hash, jobs, digest FROM audit";
 
 impl Ledger {
     /// The newest records, of one job or of all, newest first.
@@ -219,6 +219,7 @@ fn record(row: &Row) -> Result<AuditRecord, DbError> {
             .opt_blob(12)?
             .map(|kept| text_of(kept).ok_or_else(|| DbError::Broken("what it says of its jobs is damaged".to_owned())))
             .transpose()?,
+        digest: optional(13)?,
         prev: row.text(10)?.to_owned(),
         hash: row.text(11)?.to_owned(),
     })

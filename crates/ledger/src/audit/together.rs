@@ -27,6 +27,8 @@ const LONGEST_TEXT: u64 = 8 << 20;
 pub(super) struct JobAmong {
     #[serde(default, skip_serializing_if = "JobCounts::is_none")]
     counts: JobCounts,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
     job: JobId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     kind: Option<String>,
@@ -117,6 +119,7 @@ pub(super) fn together(entries: &[AuditEntry]) -> Vec<(Cow<'_, AuditEntry>, Opti
             job: None,
             plan_hash: None,
             note: None,
+            digest: None,
             ..first.clone()
         };
         let mut sum = Counts::default();
@@ -131,6 +134,7 @@ pub(super) fn together(entries: &[AuditEntry]) -> Vec<(Cow<'_, AuditEntry>, Opti
                 }
                 text.push_str(&to_json(&JobAmong {
                     counts: counts.into(),
+                    digest: one.digest.clone(),
                     job,
                     kind: one.kind.clone(),
                     note: one.note.clone(),
@@ -179,6 +183,7 @@ impl AuditRecord {
             plan_hash: among.plan_hash,
             counts: Some(super::canonical(&among.counts.into())),
             note: among.note,
+            digest: among.digest,
             jobs: None,
             ..self.clone()
         };
@@ -237,6 +242,7 @@ mod tests {
                 ..Counts::default()
             }),
             note: Some(format!("note {job}")),
+            digest: (job % 3 == 0).then(|| format!("{job:032x}")),
         }
     }
 

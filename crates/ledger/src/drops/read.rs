@@ -4,6 +4,7 @@ use super::super::job::JobState;
 use super::super::{JobId, Ledger};
 use super::{DropState, DroppedFile, FileSeen, FolderCounts};
 use tenantry_foundation::db::{DbError, Row};
+use tenantry_foundation::file::leads_down;
 
 /// What brought a job, for people and programs.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -206,6 +207,13 @@ impl Ledger {
 }
 
 fn read(row: &Row) -> Result<DroppedFile, DbError> {
+    for place in [row.opt_text(11)?, row.opt_text(12)?].into_iter().flatten() {
+        if !leads_down(place) {
+            return Err(DbError::Damaged(format!(
+                "the ledger has a dropped file at {place:?}, which is in no folder"
+            )));
+        }
+    }
     Ok(DroppedFile {
         seq: row.int(0)?,
         id: row.text(1)?.to_owned(),

@@ -91,6 +91,7 @@ pub async fn close(db: &Db, found: &[Abandoned], by: &Actor, now: i64) -> Result
                 kind: None,
                 plan_hash: None,
                 counts: None,
+                digest: None,
                 note: Some(format!("withdrew {} that no row waited for", requests(withdrawn))),
             };
             audit::append(tx, now, &entry)?;

@@ -109,6 +109,7 @@ pub async fn record(
                 kind,
                 plan_hash: None,
                 counts: None,
+                digest: None,
                 note: Some(noted.note),
             };
             audit::append(tx, now, &entry)?;

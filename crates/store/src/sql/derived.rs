@@ -149,6 +149,7 @@ fn entry(mended: Mended, actor: Actor) -> AuditEntry {
         kind: None,
         plan_hash: None,
         counts: None,
+        digest: None,
         note: Some(mended.to_string()),
     }
 }

@@ -19,6 +19,7 @@ use super::record::{self, Key, Object, Record};
 use crate::FieldChange;
 use tenantry_foundation::db::{DbError, Tx, Value};
 use tenantry_ledger::Installation;
+use tenantry_ledger::digest::ImageDigest;
 use tenantry_ledger::ids::record_id;
 
 pub(super) use decision::{ChangeStep, Decision, Task};
@@ -283,6 +284,15 @@ impl<'t> UnitOfWork<'t> {
             before.into(),
             after.into(),
         ]);
+    }
+
+    /// Of the images that rows of that job have left.
+    pub(super) fn images_of(&self, job: i64) -> Vec<ImageDigest> {
+        let of_job = self
+            .images
+            .iter()
+            .filter(|image| image.first() == Some(&Value::Int(job)));
+        of_job.map(|image| ImageDigest::of(&image[1..])).collect()
     }
 
     /// Writes what was carried out.

@@ -84,6 +84,9 @@ pub(super) fn apply_together(tx: &mut dyn Tx, chunks: &[ChunkTasks<'_>]) -> Resu
         let held_to = (chunk.context.expected.as_ref(), chunk.doubts);
         applied.push(carry_out(&mut session, chunk.tasks, held_to)?);
     }
+    for (chunk, applied) in chunks.iter().zip(&mut applied) {
+        applied.images = session.images_of(chunk.context.job);
+    }
     session.write()?;
     Ok(applied)
 }
@@ -94,7 +97,8 @@ fn together(
     held_to: (Option<&Expected>, &Doubts),
 ) -> Result<Applied, DbError> {
     load(&mut session, &all(tasks))?;
-    let applied = carry_out(&mut session, tasks, held_to)?;
+    let mut applied = carry_out(&mut session, tasks, held_to)?;
+    applied.images = session.images_of(session.job);
     session.write()?;
     Ok(applied)
 }

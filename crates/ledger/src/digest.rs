@@ -1,0 +1,175 @@
+//! Hashes over what became of rows, so that the record of a job's end stands for its recorded outcomes and before-images as well.
+//!
+//! A chunk has one, made where it is closed, mostly of what is at hand there; what came to be in several transactions is read back. A job
+//! has one over those of its chunks. A row that is not recorded, and has no image, adds nothing; most jobs that create something
+//! have none at all.
+
+use super::RowOutcome;
+use super::audit::hash_of;
+use super::rows::BETWEEN;
+use tenantry_foundation::db::{DbError, Row, Tx, Value};
+
+/// Digits of a hash over rows.
+const DIGITS: usize = 32;
+
+/// The hash of one before-image, with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageDigest {
+    row: i64,
+    step: i64,
+    hash: String,
+}
+
+impl ImageDigest {
+    /// Of an image as it is written: row, step, object, target, part, before, after.
+    pub fn of(image: &[Value]) -> Self {
+        let int = |at: usize| match image.get(at) {
+            Some(Value::Int(number)) => *number,
+            _ => 0,
+        };
+        let text = |at: usize| match image.get(at) {
+            Some(Value::Text(text)) => Some(text.as_str()),
+            _ => None,
+        };
+        Self::made((int(0), int(1)), text(2), int(3), [text(4), text(5), text(6)])
+    }
+
+    fn made(
+        (row, step): (i64, i64),
+        object: Option<&str>,
+        target: i64,
+        [part, before, after]: [Option<&str>; 3],
+    ) -> Self {
+        let (at, target) = (format!("{row}:{step}"), target.to_string());
+        let part = part.filter(|part| !part.is_empty());
+        let mut hash = hash_of(
+            "tenantry-image-1",
+            &[Some(&at), object, Some(&target), part, before, after],
+        );
+        hash.truncate(DIGITS);
+        Self { row, step, hash }
+    }
+}
+
+/// The hash over the rows of a chunk: their recorded outcomes, and their images. `None` if there are neither.
+pub(super) fn of_chunk(mut outcomes: Vec<&RowOutcome>, mut images: Vec<ImageDigest>) -> Option<String> {
+    if outcomes.is_empty() && images.is_empty() {
+        return None;
+    }
+    outcomes.sort_unstable_by_key(|one| one.row);
+    images.sort_unstable_by_key(|one| (one.row, one.step));
+    let mut texts = Vec::with_capacity(outcomes.len() + images.len());
+    for one in outcomes {
+        let (row, columns) = (one.row.to_string(), one.columns.join(BETWEEN));
+        let fields = [
+            Some(row.as_str()),
+            Some(one.outcome.as_str()),
+            Some(&one.code),
+            Some(&one.message),
+            Some(&one.target),
+            Some(&columns),
+        ];
+        texts.push(hash_of("tenantry-outcome-1", &fields));
+    }
+    texts.extend(images.into_iter().map(|one| one.hash));
+    let fields: Vec<Option<&str>> = texts.iter().map(|text| Some(text.as_str())).collect();
+    let mut hash = hash_of("tenantry-rows-1", &fields);
+    hash.truncate(DIGITS);
+    Some(hash)
+}
+
+/// The same for rows `first` to `last` of a job, as they are recorded.
+pub(super) fn read_back(tx: &mut dyn Tx, job: i64, first: u64, last: u64) -> Result<Option<String>, DbError> {
+    let range = [job.into(), first.into(), last.into()];
+    let sql = "SELECT row, outcome, code, message, target, columns FROM row_outcomes WHERE job = $1 AND row BETWEEN $2 AND $3";
+    let outcomes = tx.query(sql, &range)?;
+    let outcomes = outcomes.iter().map(outcome).collect::<Result<Vec<_>, _>>()?;
+    let sql = "SELECT row, step, object, target, part, before, after FROM before_images WHERE job = $1 AND row BETWEEN $2 AND $3";
+    let images = tx.query(sql, &range)?;
+    let images = images.iter().map(image).collect::<Result<Vec<_>, _>>()?;
+    Ok(of_chunk(outcomes.iter().collect(), images))
+}
+
+fn outcome(row: &Row) -> Result<RowOutcome, DbError> {
+    let columns = row.text_or_empty(5)?;
+    Ok(RowOutcome {
+        row: row.int(0)? as u64,
+        outcome: super::Outcome::parse(row.text(1)?)?,
+        code: row.text_or_empty(2)?.to_owned(),
+        message: row.text_or_empty(3)?.to_owned(),
+        target: row.text_or_empty(4)?.to_owned(),
+        columns: columns
+            .split(BETWEEN)
+            .filter(|column| !column.is_empty())
+            .map(str::to_owned)
+            .collect(),
+    })
+}
+
+fn image(row: &Row) -> Result<ImageDigest, DbError> {
+    Ok(ImageDigest::made(
+        (row.int(0)?, row.int(1)?),
+        row.opt_text(2)?,
+        row.int(3)?,
+        [row.opt_text(4)?, row.opt_text(5)?, row.opt_text(6)?],
+    ))
+}
+
+/// Over a job of which these chunks have a hash, in their order.
+pub(super) fn of_job(chunks: &[(i64, String)]) -> Option<String> {
+    if chunks.is_empty() {
+        return None;
+    }
+    let texts: Vec<String> = chunks
+        .iter()
+        .map(|(chunk, digest)| format!("{chunk}:{digest}"))
+        .collect();
+    let fields: Vec<Option<&str>> = texts.iter().map(|text| Some(text.as_str())).collect();
+    let mut hash = hash_of("tenantry-job-rows-1", &fields);
+    hash.truncate(DIGITS);
+    Some(hash)
+}
+
+/// What a statement that ends a job returns for [`of_ended`]: how many chunks it has, and of the only one its number and hash. Nothing is
+/// looked for while chunks are left. Of several, others may be closed by transactions that such a statement does not see yet.
+pub(super) const OF_ENDED: &str =
+    "CASE WHEN chunks_left = 0 THEN (SELECT COUNT(*) FROM chunks d WHERE d.job = jobs.seq) ELSE 0 END,
+   CASE WHEN chunks_left = 0 THEN (SELECT MAX(d.chunk) FROM chunks d WHERE d.job = jobs.seq) END,
+   CASE WHEN chunks_left = 0 THEN (SELECT MAX(d.digest) FROM chunks d WHERE d.job = jobs.seq) END";
+
+/// The hash over a job that has ended, whose [`OF_ENDED`] begins at `first`.
+pub(super) fn of_ended(tx: &mut dyn Tx, job: i64, row: &Row, first: usize) -> Result<Option<String>, DbError> {
+    let count = row.int(first)?;
+    if count <= 1 {
+        let only = row.opt_int(first + 1)?.zip(row.opt_text(first + 2)?);
+        return Ok(only.and_then(|(chunk, digest)| of_job(&[(chunk, digest.to_owned())])));
+    }
+    let sql = "SELECT chunk, digest FROM chunks WHERE job = $1 AND digest IS NOT NULL ORDER BY chunk";
+    let chunks = tx.query(sql, &[job.into()])?;
+    let read = |row: &Row| Ok((row.int(0)?, row.text(1)?.to_owned()));
+    Ok(of_job(&chunks.iter().map(read).collect::<Result<Vec<_>, DbError>>()?))
+}
+
+/// Notes the hash of a chunk that has ended otherwise than by being closed.
+pub(super) fn note(tx: &mut dyn Tx, (job, chunk): (i64, i64), first: u64, last: u64) -> Result<(), DbError> {
+    match read_back(tx, job, first, last)? {
+        Some(digest) => tx.send(
+            "UPDATE chunks SET digest = $3 WHERE job = $1 AND chunk = $2",
+            &[job.into(), chunk.into(), digest.into()],
+        ),
+        None => Ok(()),
+    }
+}
+
+/// The hash over a job's rows as they are recorded now.
+pub(super) fn recomputed(tx: &mut dyn Tx, job: i64) -> Result<Option<String>, DbError> {
+    let sql = "SELECT chunk, first_row, rows FROM every_chunk WHERE job = $1 ORDER BY chunk";
+    let mut chunks = Vec::new();
+    for row in tx.query(sql, &[job.into()])? {
+        let (chunk, first, rows) = (row.int(0)?, row.int(1)? as u64, row.int(2)? as u64);
+        if let Some(digest) = read_back(tx, job, first, first + rows.max(1) - 1)? {
+            chunks.push((chunk, digest));
+        }
+    }
+    Ok(of_job(&chunks))
+}
