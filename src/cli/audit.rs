@@ -107,9 +107,10 @@ pub(super) async fn audit(args: AuditArgs, config: Config, json: bool) -> anyhow
                     .service
                     .patiently(|| app.service.ledger.verify_audit(args.anchor.clone()))
                     .await?;
-                let deep = match args.deep {
-                    true => Some(app.service.patiently(|| app.service.ledger.verify_deep()).await?),
-                    false => None,
+                let deep = if args.deep {
+                    Some(app.service.patiently(|| app.service.ledger.verify_deep()).await?)
+                } else {
+                    None
                 };
                 tell(&report, deep.as_ref(), json)
             })

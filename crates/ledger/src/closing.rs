@@ -86,10 +86,23 @@ pub fn close_all(
     finish(tx, &counts, worker, limit, now)
 }
 
-/// The hash over a chunk's rows, where all of them have ended now; `None` where it has to be read back.
-fn digest_of(claim: &Claim, closing: &Closing) -> Option<Option<String>> {
+/// The hash over a chunk's rows.
+enum RowsDigest {
+    /// All of them have ended now.
+    Known(Option<String>),
+    /// Some have before.
+    ToBeRead,
+}
+
+fn digest_of(claim: &Claim, closing: &Closing) -> RowsDigest {
     let is_whole = claim.pending == claim.rows && !claim.waited && closing.waits.is_empty();
-    is_whole.then(|| digest::of_chunk(closing.outcomes.iter().collect(), closing.images.clone()))
+    if !is_whole {
+        return RowsDigest::ToBeRead;
+    }
+    RowsDigest::Known(digest::of_chunk(
+        closing.outcomes.iter().collect(),
+        closing.images.clone(),
+    ))
 }
 
 /// As [`close`] for the part of a chunk that was tried; the rest is tried next. Every row of the part is named: an outcome, or
@@ -111,7 +124,7 @@ pub fn close_part(
     } else {
         PartEnd::Next(claim.trial.passed())
     };
-    set_ends(tx, &[(claim, end, pending, None)])?;
+    set_ends(tx, &[(claim, end, pending, RowsDigest::ToBeRead)])?;
     fence::leave(tx, &[claim])?;
     let mut count = Count::default();
     count.add(tally(&closing.outcomes, 0), u64::from(pending == 0));
@@ -134,7 +147,7 @@ enum PartEnd {
 }
 
 /// Ends the work on chunks: how, and with how many rows pending.
-fn set_ends(tx: &mut dyn Tx, ends: &[(&Claim, PartEnd, u64, Option<Option<String>>)]) -> Result<(), DbError> {
+fn set_ends(tx: &mut dyn Tx, ends: &[(&Claim, PartEnd, u64, RowsDigest)]) -> Result<(), DbError> {
     let mut params = Vec::with_capacity(ends.len());
     for (claim, end, pending, known) in ends {
         // What was done of it in parts the chunk says now, as if it had been done at once.
@@ -150,8 +163,8 @@ fn set_ends(tx: &mut dyn Tx, ends: &[(&Claim, PartEnd, u64, Option<Option<String
             )?;
         }
         let digest = match (end, known) {
-            (PartEnd::Done, Some(known)) => known.clone(),
-            (PartEnd::Done, None) => {
+            (PartEnd::Done, RowsDigest::Known(known)) => known.clone(),
+            (PartEnd::Done, RowsDigest::ToBeRead) => {
                 digest::read_back(tx, claim.job, claim.first_row, claim.first_row + claim.rows - 1)?
             }
             _ => None,

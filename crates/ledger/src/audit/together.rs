@@ -242,7 +242,7 @@ mod tests {
                 ..Counts::default()
             }),
             note: Some(format!("note {job}")),
-            digest: (job % 3 == 0).then(|| format!("{job:032x}")),
+            digest: job.is_multiple_of(3).then(|| format!("{job:032x}")),
         }
     }
 
