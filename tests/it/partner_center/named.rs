@@ -96,6 +96,7 @@ async fn recorded_jobs_name_company_and_product_without_asking_again() {
         "leavers.csv",
         format!("customer,user_principal_name\n{alpha},ida@alpha.onmicrosoft.com\n"),
     );
+    office.tenantry(&["policy", "reset", "approval.required"]).ends(0);
     let submit = ["submit", "delete-users", "leavers.csv", "--json"];
     let parked = office.tenantry(&submit).ends(0).json()["job"].clone();
     let parked = parked.as_str().expect("a job");
