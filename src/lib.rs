@@ -76,7 +76,7 @@
 //!     no change, whatever a file may say ([`store::doubts`]).
 //! 21. What this program writes, this program reads back to the same.
 //! 22. Jobs about the same customer take effect in the order of their claims, which is that in which they were accepted
-//!     ([`ledger::batches`]); entries of the inbox are recorded in the order of the stream ([`intake::inbox`]).
+//!     ([`ledger::batches`]); entries of the inbox are recorded in the order of the stream (`intake::inbox`).
 //!
 //! # Where this differs from a textbook
 //!

@@ -6,7 +6,7 @@
 //! approved and recorded. A worker computes it anew before it carries out a chunk ([`check`]), from what it has claimed: whatever
 //! was changed in the ledger since, the job is given up, and nothing of it is done.
 //!
-//! All is hashed as records are ([`audit`]): fields as netstrings, after a word that says what they are.
+//! All is hashed as records are ([`super::audit`]): fields as netstrings, after a word that says what they are.
 
 use std::collections::HashSet;
 
