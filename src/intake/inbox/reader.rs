@@ -60,23 +60,31 @@ impl InboxReader {
     }
 
     async fn ask(&self) -> Result<bool, QueueError> {
+        match self.is_named().await? {
+            Some(true) => {
+                let mut connection = self.queue.connection().await?;
+                // It may be another one's by now, who then has it a little longer.
+                let prolonged = redis::cmd("PEXPIRE")
+                    .arg(&self.key)
+                    .arg(self.lease.as_millis() as u64)
+                    .query_async(&mut connection)
+                    .await;
+                prolonged.map_err(failed)
+            }
+            Some(false) => Ok(false),
+            None => self.take().await,
+        }
+    }
+
+    /// Whether the key names this worker, if it names one.
+    async fn is_named(&self) -> Result<Option<bool>, QueueError> {
         let mut connection = self.queue.connection().await?;
         let named: Option<Vec<u8>> = redis::cmd("GET")
             .arg(&self.key)
             .query_async(&mut connection)
             .await
             .map_err(failed)?;
-        match named {
-            // It may be another one's by now, who then has it a little longer.
-            Some(named) if named == self.name.as_bytes() => redis::cmd("PEXPIRE")
-                .arg(&self.key)
-                .arg(self.lease.as_millis() as u64)
-                .query_async(&mut connection)
-                .await
-                .map_err(failed),
-            Some(_) => Ok(false),
-            None => self.take().await,
-        }
+        Ok(named.map(|named| named == self.name.as_bytes()))
     }
 
     async fn take(&self) -> Result<bool, QueueError> {
@@ -129,13 +137,8 @@ impl InboxReader {
     pub(super) async fn leave(&self) {
         *lock(&self.said) = None;
         let left = async {
-            let mut connection = self.queue.connection().await?;
-            let named: Option<Vec<u8>> = redis::cmd("GET")
-                .arg(&self.key)
-                .query_async(&mut connection)
-                .await
-                .map_err(failed)?;
-            if named.as_deref() == Some(self.name.as_bytes()) {
+            if self.is_named().await? == Some(true) {
+                let mut connection = self.queue.connection().await?;
                 redis::cmd("DEL")
                     .arg(&self.key)
                     .query_async::<()>(&mut connection)

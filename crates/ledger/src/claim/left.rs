@@ -97,7 +97,7 @@ fn of_several(
         deaths += i64::from(has_died);
         batches::excuse(tx, left)?;
         if deaths < DEATHS_TOGETHER {
-            let mut locked = lock(tx, left, now)?;
+            let locked = lock(tx, left, now)?;
             let fits = |one: &Found| together.is_some_and(|together| one.job.fits(together)) && one.is_sound();
             if locked.len() == left.len()
                 && locked
@@ -106,7 +106,6 @@ fn of_several(
             {
                 return taken_over(tx, claimant, batch, (locked, deaths), now);
             }
-            locked.clear();
             deaths = DEATHS_TOGETHER;
         }
         batches::count_deaths(tx, batch.turn, deaths)?;
