@@ -34,6 +34,7 @@ mod sheet;
 mod short;
 mod source;
 mod spooled;
+mod swallowed;
 mod text;
 mod tokens;
 

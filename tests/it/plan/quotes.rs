@@ -55,6 +55,47 @@ async fn rows_that_a_quote_swallows_are_refused() {
     );
 }
 
+/// The quote that ends one cell is missing, and one is too many in a row below: what is left has as many cells as the header, the
+/// name of the one and the address of the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_rows_of_which_a_quote_makes_one_are_refused() {
+    let place = Place::with_customer().await;
+    let header = "customer,user_principal_name,street_address,first_name,last_name";
+    let rows = |street: [&str; 3]| {
+        let row = |(name, street): (&str, &str)| format!("A-1,{name}@alpha.onmicrosoft.com,{street},{name},Smith\n");
+        let rows: String = ["ana", "bo", "cy"].into_iter().zip(street).map(row).collect();
+        format!("{header}\n{rows}")
+    };
+    for (text, is_refused) in [
+        (rows(["\"Dock 12", "Store 2\"", "Store 3"]), true),
+        (rows(["\"Dock 12", "Store 2", "Dock 14\""]), true),
+        (
+            rows(["\"Dock 12\n80331 Munich, Bavaria\"", "Store 2", "Store 3"]),
+            false,
+        ),
+        (rows(["\"A,B,Dock 12\nStore, 5, Munich\"", "Store 2", "Store 3"]), false),
+    ] {
+        for delimiter in [',', ';'] {
+            let is_of_text = delimiter == ';' && !is_refused;
+            let text = match delimiter {
+                _ if is_of_text => continue,
+                ',' => text.clone(),
+                other => text.replace(',', &other.to_string()),
+            };
+            for end in ["\n", "\r\n"] {
+                place.write("users.csv", text.replace('\n', end));
+                let told = place.tenantry(&["plan", "bulk-add-users", "users.csv"]);
+                let is_told = told
+                    .all()
+                    .contains("users.csv:2: character 1: cell 3 of the record that begins here holds whole rows");
+                assert_eq!(is_told, is_refused, "{text:?}: {told:#?}");
+                let meant = ["plan", "bulk-add-users", "users.csv", "--multiline-cells"];
+                assert!(!place.tenantry(&meant).all().contains("stray-quote"));
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_and_rows_are_told_apart_where_they_differ() {
     let place = Place::with_customer().await;

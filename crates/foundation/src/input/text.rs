@@ -10,6 +10,7 @@ use super::decode::{Decoder, Filled};
 use super::error::{InputError, Position, code};
 use super::short::{Ahead, Look, Short};
 use super::source::TextSource;
+use super::swallowed;
 use super::tokens::{self, Preface, Scanned};
 
 /// How much of the first line is looked at to tell the delimiter.
@@ -262,16 +263,14 @@ impl Text {
     /// Refuses a cell that holds what looks like rows, since a quote that is missing makes one of those.
     fn swallowed(&mut self, record: &RowView<'_>) -> Result<(), InputError> {
         for (index, cell) in record.cells().enumerate() {
-            let mut lines = cell.split(['\r', '\n']).skip(1).peekable();
-            if lines.peek().is_none() {
+            if !cell.contains(['\r', '\n']) {
                 continue;
             }
             self.broken += 1;
-            let (delimiter, width) = (self.delimiter, self.width);
-            if !self.multiline && lines.any(|line| is_row(line, delimiter, width, index, record)) {
+            if !self.multiline && swallowed::holds_rows(cell, index, record, self.delimiter, self.width) {
                 let message = format!(
-                    "cell {} of the record that begins here holds whole rows; a quote is probably missing or one too \
-                     many; if it is meant so, say --multiline-cells (`multiline_cells` in a job document)",
+                    "cell {} of the record that begins here holds whole rows, or the end of one and the beginning of another; \
+                     a quote is probably missing or one too many; if it is meant so, say --multiline-cells (`multiline_cells` in a job document)",
                     index + 1
                 );
                 let at = Position {
@@ -357,47 +356,4 @@ fn is_blank(cell: &str) -> bool {
 /// Whether a line end ends the record that ends at `end`.
 fn is_ended(window: &str, end: usize) -> bool {
     matches!(window.as_bytes().get(end.wrapping_sub(1)), Some(b'\r' | b'\n'))
-}
-
-/// Whether a line within the cell at `index` of a record looks like a row of the file.
-fn is_row(line: &str, delimiter: u8, width: usize, index: usize, record: &RowView<'_>) -> bool {
-    /// Fewer cells than this stand in lines of an address as well.
-    const TELLING: usize = 4;
-    let delimiters = line.bytes().filter(|byte| *byte == delimiter).count();
-    if width < 2 {
-        // Each line would be a row by itself; a header may be written on several.
-        return width > 0 && !is_blank(line) && record.cell(index).is_some_and(|cell| !cell.starts_with(['\r', '\n']));
-    }
-    if delimiters + 1 < width {
-        return false;
-    }
-    // Nobody writes tabs or semicolons in an address.
-    if width >= TELLING || delimiter != b',' {
-        return true;
-    }
-    if delimiters + 1 > width && !line.contains('"') {
-        return false;
-    }
-    let cells = || line.split(char::from(delimiter)).take(width).enumerate();
-    let others = || {
-        let both = cells().filter(|(at, _)| *at != index);
-        both.map(|(at, cell)| (cell, record.cell(at).unwrap_or_default()))
-    };
-    let is_told = others().any(|(_, own)| !own.is_empty());
-    // A comma of a text is followed by a blank.
-    is_told
-        && cells().all(|(_, cell)| !cell.starts_with(' '))
-        && others().all(|(cell, own)| own.is_empty() || signs(cell) == signs(own))
-}
-
-/// Which sorts of characters are in a value: a domain, an address and a number have others.
-fn signs(value: &str) -> [bool; 5] {
-    let has = |is_it: fn(char) -> bool| value.chars().any(is_it);
-    [
-        has(char::is_alphabetic),
-        has(|c| c.is_ascii_digit()),
-        has(char::is_whitespace),
-        has(|c| c == '@'),
-        has(|c| c == '.'),
-    ]
 }
