@@ -290,8 +290,8 @@ impl Input {
         }
     }
 
-    /// How many rows of the sheet below the header, and how many columns, are hidden.
-    pub fn hidden(&self) -> (usize, u32) {
+    /// How many rows of the sheet below the header, and how many columns that it names, are hidden.
+    pub fn hidden(&self) -> (usize, usize) {
         match &self.rows_from {
             From::Text(_) => (0, 0),
             From::Sheet(sheet) => sheet.hidden(),

@@ -35,10 +35,36 @@ fn a_cell_is_what_its_format_shows() {
     let input = Input::from_reader("a.xlsx", Box::new(Cursor::new(bytes)), InputLimits::default());
     let read = rows(&mut input.expect("a header")).expect("rows");
     let expected = [
-        (2, ["01067", "+491701234567", "012-34-5678", "5.5"]),
+        (2, ["01067", "+491701234567", "012-34-5678", "$5.50"]),
         (4, ["7", "030 1", "1200", "+49 30"]),
         (5, ["00008", "", "", "01067"]),
     ];
     let expected = expected.map(|(line, cells)| (line, cells.map(str::to_owned).to_vec()));
     assert_eq!(read, expected);
+}
+
+#[test]
+fn shares_and_fractions_are_what_was_typed() {
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet();
+    for (column, (code, value)) in [
+        ("0%", 0.03),
+        ("0.0%", 0.125),
+        ("[$€-407] #,##0.00", 19.9),
+        ("#,##0.00\\ [$kr-414]", 5.0),
+        ("# ?/?", 12.5),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        sheet.write(0, column as u16, code).expect("a cell");
+        let format = Format::new().set_num_format(code);
+        sheet
+            .write_with_format(1, column as u16, value, &format)
+            .expect("a cell");
+    }
+    let bytes = book.save_to_buffer().expect("a workbook");
+    let input = Input::from_reader("a.xlsx", Box::new(Cursor::new(bytes)), InputLimits::default());
+    let read = rows(&mut input.expect("a header")).expect("rows");
+    assert_eq!(read[0].1, ["3%", "12.5%", "€ 19.90", "5.00 kr", "12 1/2"]);
 }

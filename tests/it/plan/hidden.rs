@@ -139,3 +139,34 @@ async fn a_hidden_column_that_says_whom_to_delete_has_to_be_agreed_to() {
     write(1);
     place.tenantry(&["plan", "bulk-add-users", "leavers.xlsx"]);
 }
+
+/// Below a list people hide what they do not use, rows and columns alike.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_without_values_and_columns_without_names_hide_nothing() {
+    let place = Place::with_customer().await;
+    place.write("users.csv", USERS);
+    place
+        .tenantry(&["run", "bulk-add-users", "users.csv", "--no-passwords"])
+        .ends(0);
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet();
+    for (row, line) in USERS.lines().enumerate() {
+        let cells: Vec<&str> = line.split(',').take(2).collect();
+        sheet.write_row(row as u32, 0, cells).expect("a row");
+    }
+    let bold = rust_xlsxwriter::Format::new().set_bold();
+    sheet.write_blank(9, 0, &bold).expect("a cell");
+    for row in 4..12 {
+        sheet.set_row_hidden(row).expect("a row");
+    }
+    for column in 2..20 {
+        sheet.set_column_hidden(column).expect("a column");
+    }
+    place.write("leavers.xlsx", book.save_to_buffer().expect("a workbook"));
+    let plan = place
+        .tenantry(&["plan", "delete-users", "leavers.xlsx", "--json"])
+        .ends(0)
+        .json();
+    assert_eq!(plan["totals"]["change"], 3);
+    assert_eq!(plan["notes"], serde_json::json!(["the sheet `Sheet1` was read"]));
+}

@@ -16,6 +16,7 @@ use super::{HiddenRows, InputLimits, InputOptions};
 
 mod format;
 mod formatted;
+mod fraction;
 mod hidden;
 mod package;
 mod reader;
@@ -37,6 +38,8 @@ pub(super) struct Sheet {
     all_hidden: Arc<BySheet>,
     hidden: Arc<Hidden>,
     header_row: u64,
+    /// Which columns, counted from 0, the header has a name for.
+    named: Vec<usize>,
     meter: Meter,
     readings: Sender<SheetReading>,
     /// Rows to come; `None` is the end, and an end without it is a defect of the reading.
@@ -79,6 +82,7 @@ impl Sheet {
             all_hidden: hidden,
             hidden: Arc::default(),
             header_row: 0,
+            named: Vec::new(),
             meter,
             readings,
             batches: sync_channel(AHEAD).1,
@@ -136,7 +140,7 @@ impl Sheet {
                 some.join(", ")
             ),
         }];
-        let counted = |count: u64, what: &str| match count {
+        let counted = |count: usize, what: &str| match count {
             1 => format!("1 {what} of the sheet is hidden"),
             many => format!("{many} {what}s of the sheet are hidden"),
         };
@@ -146,20 +150,18 @@ impl Sheet {
                 Some(HiddenRows::Skip) => "passed over",
                 _ => "read like the others",
             };
-            notes.push(format!("{}, and {fate}", counted(rows as u64, "row")));
+            notes.push(format!("{}, and {fate}", counted(rows, "row")));
         }
         if columns > 0 {
-            notes.push(format!(
-                "{}, and read like the others",
-                counted(columns.into(), "column")
-            ));
+            notes.push(format!("{}, and read like the others", counted(columns, "column")));
         }
         notes
     }
 
-    /// How many rows below the header, and how many columns, are hidden.
-    pub(super) fn hidden(&self) -> (usize, u32) {
-        self.hidden.count(self.header_row)
+    /// How many rows below the header, and how many columns that it names, are hidden.
+    pub(super) fn hidden(&self) -> (usize, usize) {
+        let columns = self.named.iter().filter(|at| self.hidden.has_column(**at)).count();
+        (self.hidden.rows_below(self.header_row), columns)
     }
 
     pub(super) fn is_column_hidden(&self, column: usize) -> bool {
@@ -176,8 +178,11 @@ impl Sheet {
         let mark = cells.mark();
         match self.record(&mut cells)? {
             Some(line) => {
+                let header: Vec<String> = cells.since(mark).cells().map(str::to_owned).collect();
+                let named = header.iter().enumerate().filter(|(_, name)| !name.trim().is_empty());
+                self.named = named.map(|(at, _)| at).collect();
                 self.header_row = line;
-                Ok((line, cells.since(mark).cells().map(str::to_owned).collect()))
+                Ok((line, header))
             }
             None => Err(
                 InputError::new(&self.file, code::EMPTY_FILE, "the sheet holds nothing but blank rows")

@@ -1,14 +1,15 @@
 //! Number formats of workbooks, as far as they make a text of a number: leading zeros, a country code or a letter before it,
-//! groups of digits. What a person sees is then the value.
+//! groups of digits, a currency, a percentage, a fraction. What a person sees is then the value.
 //!
 //! A format that only says how a number looks (decimals, thousands, which differ between languages) rounds it, and no more.
 //! With an exponent it shows some of the digits only, and so does its text: who looks at it may have lost the others. Of a
-//! format that is not understood (currencies, percentages, fractions) nothing is taken.
+//! format that is not understood nothing is taken.
 
 use std::fmt::Write as _;
 
 use calamine::DataRef;
 
+use super::fraction::Fraction;
 use super::value;
 
 /// Appends the text of a value in a cell of that format.
@@ -40,6 +41,10 @@ struct Section {
     parts: Vec<Part>,
     /// Whether the number is shown with an exponent, after so many decimals.
     exponent: Option<usize>,
+    /// Whether what is behind the point is shown as a fraction.
+    fraction: Option<Fraction>,
+    /// How many percent signs there are, each of which makes the number a hundred times as large.
+    percents: usize,
     is_understood: bool,
 }
 
@@ -209,11 +214,21 @@ impl Section {
                     self.exponent = (is_whole && is_bare).then(|| after.count());
                     return self.exponent.map(drop);
                 }
+                '/' => {
+                    self.fraction = Fraction::parse(code);
+                    return self.fraction.as_ref().map(drop);
+                }
+                '%' => {
+                    self.percents += 1;
+                    self.parts.push(Part::Literal('%'));
+                }
                 'G' => {
                     rest = rest.as_str().strip_prefix("eneral")?.chars();
                     self.parts.push(Part::Whole);
                 }
-                '-' | '+' | '(' | ')' | ':' | ' ' | '\u{a0}' => self.parts.push(Part::Literal(character)),
+                '-' | '+' | '(' | ')' | ':' | ' ' | '\u{a0}' | '$' | '€' | '£' | '¥' => {
+                    self.parts.push(Part::Literal(character))
+                }
                 _ => return None,
             }
         }
@@ -227,8 +242,13 @@ impl Section {
             || lower
                 .strip_prefix("color")
                 .is_some_and(|number| number.trim().parse::<u8>().is_ok());
-        // A language without a currency.
-        if is_colour || inner.starts_with("$-") {
+        if is_colour {
+            return Some(());
+        }
+        // A currency and a language, each of which may be missing.
+        if let Some(currency) = inner.strip_prefix('$') {
+            let sign = currency.split_once('-').map_or(currency, |(sign, _)| sign);
+            self.parts.extend(sign.chars().map(Part::Literal));
             return Some(());
         }
         let operators = [
@@ -290,6 +310,10 @@ impl Section {
             return true;
         }
         let is_digit = |part: &&Part| matches!(part, Part::Digit { .. });
+        if let Some(fraction) = &self.fraction {
+            return fraction.write(value.abs(), is_signed, text);
+        }
+        let value = value * 100_f64.powi(self.percents as i32);
         let point = self.parts.iter().position(|part| *part == Part::Point);
         let (before, after) = self.parts.split_at(point.unwrap_or(self.parts.len()));
         let decimals = after.iter().filter(is_digit).count();
@@ -436,6 +460,18 @@ mod tests {
             ("0.00E+00", 491_512_345_678.0, "4.92E+11"),
             ("0.00E+00", 0.001, "1.00E-3"),
             ("0E+0", 50_000.0, "5E+4"),
+            ("0%", 0.03, "3%"),
+            ("0.0%", 0.125, "12.5%"),
+            ("0.00%", 0.07, "7.00%"),
+            ("0%", -0.5, "-50%"),
+            ("$#,##0.00", 5.0, "$5.00"),
+            ("\"$\"#,##0_);(\"$\"#,##0)", 1200.0, "$1200"),
+            ("_(\"$\"* #,##0.00_);_(\"$\"* (#,##0.00)", -5.0, "$(5.00)"),
+            ("[$€-407] #,##0", 5.0, "€ 5"),
+            ("#,##0.00 [$€-1]", 19.9, "19.90 €"),
+            ("[$CHF] 0.00", 5.0, "CHF 5.00"),
+            ("# ?/?", 12.5, "12 1/2"),
+            ("# ??/??", 0.25, "1/4"),
         ] {
             let mut text = String::new();
             let format = Format::parse(code).unwrap_or_else(|| panic!("{code}"));
@@ -447,11 +483,10 @@ mod tests {
     #[test]
     fn what_is_not_understood_leaves_the_number_as_it_is() {
         for (code, value) in [
-            ("0%", 0.25),
             ("0.00E+x", 12_345.0),
-            ("# ?/?", 0.5),
-            ("$#,##0.00", 5.0),
-            ("[$€-407] #,##0", 5.0),
+            ("d/m/yyyy", 5.0),
+            ("# ?/x", 0.5),
+            ("# ?/?;x", -0.5),
             ("#,##0,", 1200.0),
             ("0000,", 1200.0),
             (";;;", 5.0),

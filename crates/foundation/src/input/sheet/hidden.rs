@@ -2,7 +2,7 @@
 //! of no height.
 //!
 //! They are noticed while the parts of a workbook are weighed, by their tags. A sheet of which they are not known is not read:
-//! somebody might delete what nobody saw.
+//! somebody might delete what nobody saw. A row without a value, as below a list of which all unused rows are hidden, hides nothing.
 
 use std::collections::HashMap;
 use std::mem::size_of;
@@ -22,6 +22,8 @@ pub(super) struct Hidden {
     columns: Vec<(u32, u32)>,
     /// The row that was begun last.
     row: u32,
+    /// Whether that is hidden and had no value so far.
+    is_bare: bool,
     /// Whether rows are hidden unless they say otherwise.
     by_default: bool,
 }
@@ -45,10 +47,12 @@ impl Hidden {
                 let height = attribute(tag, b"ht");
                 let is_default = self.by_default && height.is_none() && attribute(tag, b"hidden").is_none();
                 let is_flat = height.is_some_and(|height| is_below(height, LEAST_HEIGHT));
-                if is_default || is_flat || is_set(tag, b"hidden") {
-                    self.rows.push(self.row);
-                    return 2 * size_of::<u32>() as u64;
-                }
+                self.is_bare = is_default || is_flat || is_set(tag, b"hidden");
+            }
+            b"v" | b"is" if self.is_bare => {
+                self.is_bare = false;
+                self.rows.push(self.row);
+                return 2 * size_of::<u32>() as u64;
             }
             b"col" => {
                 let is_narrow = attribute(tag, b"width").is_some_and(|width| is_below(width, LEAST_WIDTH));
@@ -71,12 +75,9 @@ impl Hidden {
         self.rows.binary_search(&row).is_ok()
     }
 
-    /// How many rows below `header`, counted from 1, and how many columns are hidden.
-    pub(super) fn count(&self, header: u64) -> (usize, u32) {
-        let below = self.rows.iter().filter(|row| u64::from(**row) > header).count();
-        let width = |(from, to): &(u32, u32)| to.saturating_sub(*from).saturating_add(1);
-        let columns = self.columns.iter().map(width).fold(0, u32::saturating_add);
-        (below, columns)
+    /// How many rows below `header`, counted from 1, are hidden.
+    pub(super) fn rows_below(&self, header: u64) -> usize {
+        self.rows.iter().filter(|row| u64::from(**row) > header).count()
     }
 
     /// Whether the column, counted from 0, is hidden.
@@ -129,20 +130,32 @@ mod tests {
             "<col min=\"7\" max=\"7\" width=\"9\"/>",
             "\n<row r=\"1\" spans=\"1:3\">",
             "<c r=\"A1\" hidden=\"1\">",
+            "<v>",
             "<row r=\"3\" hidden=\"1\">",
+            "<c r=\"A3\">",
+            "<v>",
+            "<v>",
             "<row>",
+            "<v>",
             "<x:row  hidden = '1' >",
-            "<row r=\"9\" ht=\"0.1\" customHeight=\"1\"/>",
-            "<row r=\"10\" ht=\"15\" hidden=\"0\"/>",
+            "<x:is>",
+            "<row r=\"8\" hidden=\"1\">",
+            "<c r=\"A8\" s=\"1\"/>",
+            "<row r=\"9\" ht=\"0.1\" customHeight=\"1\">",
+            "<v>",
+            "<row r=\"10\" ht=\"15\" hidden=\"0\">",
+            "<v>",
             "<row r=\"11\" a=\"x>y' hidden='0'>\" hidden=\"1\">",
+            "<v>",
             "</row>",
             "<row>",
+            "<v>",
         ] {
             hidden.look(&tag.as_bytes()[1..]);
         }
         assert_eq!(hidden.rows, [3, 5, 9, 11]);
         assert_eq!(hidden.row, 12);
-        assert_eq!(hidden.count(3), (3, 3));
+        assert_eq!(hidden.rows_below(3), 3);
         assert!(hidden.has(5) && !hidden.has(4));
         let columns = (0..8).filter(|column| hidden.has_column(*column));
         assert_eq!(columns.collect::<Vec<_>>(), [1, 2, 4]);
@@ -154,8 +167,11 @@ mod tests {
         for tag in [
             "<sheetFormatPr defaultRowHeight=\"15\" zeroHeight=\"1\"/>",
             "<row r=\"1\" ht=\"15\" customHeight=\"1\">",
+            "<v>",
             "<row r=\"2\" hidden=\"0\">",
+            "<v>",
             "<row r=\"3\">",
+            "<v>",
         ] {
             hidden.look(&tag.as_bytes()[1..]);
         }
