@@ -146,6 +146,10 @@ fn digits_that_a_spreadsheet_would_change_are_guarded_and_others_are_not() {
         "MAR5",
         "5-Mar",
         "true",
+        "2.718",
+        "3%",
+        "$5",
+        "12 1/2",
     ] {
         assert!(guard::is_needed(cell.as_bytes()), "{cell}");
         assert_eq!(guard::unguarded(&format!("'{cell}")), cell);
@@ -154,7 +158,7 @@ fn digits_that_a_spreadsheet_would_change_are_guarded_and_others_are_not() {
         "0",
         "155",
         "49170123456",
-        "2.718",
+        "2.71828",
         "0.5",
         "0155 x",
         "089 123",

@@ -1,8 +1,8 @@
 //! Keeping spreadsheets from running what a cell says, and from changing it.
 //!
 //! A spreadsheet takes a cell of a CSV file that begins with one of some characters for a formula, digits for a number, of which it
-//! drops the zeros at the beginning and after a point and the digits that it has no room for, and codes for dates, times and truth
-//! values (`changed`). Who opens a list of ours and saves it would change them in silence, in columns that nobody looked
+//! drops the zeros at the beginning and after a point and the digits that it has no room for, and codes for dates, times, amounts of
+//! money, percentages and truth values (`changed`). Who opens a list of ours and saves it would change them in silence, in columns that nobody looked
 //! at, and a code that has become a date cannot be had back. So in the files we write, an apostrophe stands before
 //! every such cell, whatever its column, and before a cell that such an apostrophe could be read into; reading takes exactly
 //! one away again. What a spreadsheet shows as it is written needs none, nor do dates as `2026-03-05`, which are to be dates there.
@@ -38,9 +38,7 @@ pub fn is_needed(cell: &[u8]) -> bool {
         Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n') => true,
         // An apostrophe already, or the first byte of a full-width sign.
         Some(&GUARD | 0xef) => runs(cell),
-        Some(b'0'..=b'9') => changed::from_digit(cell),
-        Some(b'A'..=b'Z' | b'a'..=b'z') => changed::from_letter(cell),
-        _ => false,
+        _ => changed::is_changed(cell),
     }
 }
 
@@ -69,10 +67,8 @@ fn runs(cell: &[u8]) -> bool {
     }
     match rest {
         [b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n', ..] => true,
-        [b'0'..=b'9', ..] => changed::from_digit(rest),
-        [b'A'..=b'Z' | b'a'..=b'z', ..] => changed::from_letter(rest),
         [0xef, 0xbc, last, ..] => matches!(last, 0x8b | 0x8d | 0x9d | 0xa0),
-        _ => false,
+        _ => changed::is_changed(rest),
     }
 }
 

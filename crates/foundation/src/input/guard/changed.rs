@@ -1,5 +1,5 @@
-//! What a spreadsheet makes another value of when it opens a CSV file: a number, a date, a time or a truth value, whose text is not
-//! the one in the file.
+//! What a spreadsheet makes another value of when it opens a CSV file: a number, a percentage, an amount of money, a fraction, a
+//! date, a time or a truth value, whose text is not the one in the file, or is not what a workbook would then have in it.
 //!
 //! What it takes for what depends on its language, so a cell is one of these if some language makes it one: `5.3` is a
 //! number in English and the 5th of March in German.
@@ -10,6 +10,10 @@ const SHOWN: usize = 11;
 const KEPT: usize = 15;
 /// Bytes of the longest word for a truth value.
 const LONGEST_TRUTH: usize = 10;
+/// Bytes of the longest that may follow a number after a blank, ` September 2026`.
+const LONGEST_AFTER_BLANK: usize = 15;
+/// What is taken for money, before an amount or behind it.
+const CURRENCIES: [&str; 4] = ["$", "€", "£", "¥"];
 
 /// Names of months, whole and as they are shortened, in English, German, French, Spanish, Portuguese, Italian and Dutch.
 #[rustfmt::skip]
@@ -23,7 +27,7 @@ const MONTHS: [&str; 71] = [
     "mrt", "mei",
 ];
 
-/// Words for true and false that spreadsheets write in capitals.
+/// Words for true and false, which spreadsheets write in capitals.
 const TRUTHS: [&str; 12] = [
     "true",
     "false",
@@ -39,32 +43,100 @@ const TRUTHS: [&str; 12] = [
     "onwaar",
 ];
 
-/// Whether a cell that begins with a digit is read as something else: `0155`, `2.10`, `491701234567`, `1e5`, `5-3`, `1/2`, `10:5`,
-/// `5 Mar`. A date as `2026-03-05` is one to everybody, and is left to be one.
+/// Whether a cell is read as something else, by what it begins with. Signs are not asked about here.
 #[inline]
-pub(super) fn from_digit(cell: &[u8]) -> bool {
+pub(super) fn is_changed(cell: &[u8]) -> bool {
+    match cell.first() {
+        Some(b'0'..=b'9') => from_digit(cell),
+        Some(b'A'..=b'Z' | b'a'..=b'z') => from_letter(cell),
+        // `$5`, `(5)`, `.5`, and the first bytes of `£`, `¥` and `€`.
+        Some(b'$' | b'(' | b'.' | b',' | 0xc2 | 0xe2) => from_sign(cell),
+        _ => false,
+    }
+}
+
+/// Whether a cell that begins with a digit is read as something else: `0155`, `2.10`, `491701234567`, `1e5`, `5-3`, `1/2`, `10:5`,
+/// `5 Mar`, `3%`, `5 €`, `1,234`, `2 1/2`, `5 A`. A date as `2026-03-05` is one to everybody, and is left to be one.
+#[inline]
+fn from_digit(cell: &[u8]) -> bool {
     let (whole, rest) = digits(cell);
     match rest.first() {
         None => is_number(cell, whole, &[]),
         // Most cells that begin with digits and are no numbers: streets, telephones, GUIDs.
-        Some(b' ') if whole > 2 => false,
+        Some(b' ') if rest.len() > LONGEST_AFTER_BLANK => false,
+        Some(b' ') => is_unit(rest) || is_fraction(rest) || (whole <= 2 && (is_half_of_day(rest) || is_date(cell))),
         Some(b'.' | b',') => {
             let (fraction, end) = digits(&rest[1..]);
             match end.first() {
-                None if fraction > 0 => is_number(cell, whole, &rest[1..]) || is_date(cell),
+                None => fraction == 0 || is_number(cell, whole, &rest[1..]) || is_grouped(whole, rest) || is_date(cell),
                 Some(b'e' | b'E') => is_exponent(end),
-                _ => is_date(cell),
+                _ => is_date(cell) || is_grouped(whole, rest) || is_unit(end),
             }
         }
         Some(b'e' | b'E') if is_exponent(rest) => true,
-        Some(b':') => whole <= 4 && rest[1..].iter().all(|byte| byte.is_ascii_digit() || *byte == b':'),
+        Some(b':') => {
+            let time = rest
+                .iter()
+                .take_while(|byte| byte.is_ascii_digit() || **byte == b':')
+                .count();
+            whole <= 4 && (time == rest.len() || is_half_of_day(&rest[time..]))
+        }
+        Some(b'%' | b'$' | 0xc2 | 0xe2) => is_unit(rest),
         Some(_) => is_date(cell),
     }
 }
 
+/// Whether a cell that begins with a currency, a bracket or a point is read as a number: `$5`, `€ 5.20`, `(5)`, `.5`.
+#[cold]
+fn from_sign(cell: &[u8]) -> bool {
+    let is_amount = |amount: &[u8]| {
+        amount.first().is_some_and(u8::is_ascii_digit)
+            && amount
+                .iter()
+                .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b','))
+    };
+    match cell {
+        [b'(', amount @ .., b')'] => is_amount(amount),
+        [b'.' | b',', fraction @ ..] => !fraction.is_empty() && digits(fraction).1.is_empty(),
+        _ => {
+            let after = CURRENCIES.iter().find_map(|sign| cell.strip_prefix(sign.as_bytes()));
+            after.is_some_and(|after| is_amount(after.strip_prefix(b" ").unwrap_or(after)))
+        }
+    }
+}
+
+/// Whether nothing but a percent sign or a currency follows a number: `%`, ` %`, `€`.
+fn is_unit(rest: &[u8]) -> bool {
+    let unit = rest
+        .strip_prefix(b" ")
+        .or(rest.strip_prefix("\u{a0}".as_bytes()))
+        .unwrap_or(rest);
+    unit == b"%" || CURRENCIES.iter().any(|sign| unit == sign.as_bytes())
+}
+
+/// ` 1/2`, after a number.
+fn is_fraction(rest: &[u8]) -> bool {
+    let (above, rest) = digits(&rest[1..]);
+    let below = rest.strip_prefix(b"/").map(digits);
+    matches!(above, 1..=3) && below.is_some_and(|(below, end)| matches!(below, 1..=3) && end.is_empty())
+}
+
+/// ` a`, ` PM`, after an hour: `5 A` is five in the morning.
+fn is_half_of_day(rest: &[u8]) -> bool {
+    [" a", " p", " am", " pm"]
+        .iter()
+        .any(|half| rest.eq_ignore_ascii_case(half.as_bytes()))
+}
+
+/// `,234`, `.234.567`, after up to three digits: the thousands of some language.
+fn is_grouped(whole: usize, rest: &[u8]) -> bool {
+    let is_group = |group: &[u8]| group.len() == 4 && group[0] == rest[0] && group[1..].iter().all(u8::is_ascii_digit);
+    matches!(whole, 1..=3) && rest.len() % 4 == 0 && rest.chunks(4).all(is_group)
+}
+
 /// Whether a cell that begins with a letter is read as something else: `MAR5`, `Sept-12`, `True`.
 #[inline]
-pub(super) fn from_letter(cell: &[u8]) -> bool {
+fn from_letter(cell: &[u8]) -> bool {
     match cell.last() {
         Some(last) if last.is_ascii_digit() => cell.len() <= 15 && is_month_and_number(cell),
         _ => cell.len() <= LONGEST_TRUTH && is_truth(cell),
@@ -141,22 +213,14 @@ fn is_month_and_number(cell: &[u8]) -> bool {
     end.is_empty() && matches!(count, 1 | 2 | 4) && is_month(&cell[..letters])
 }
 
+/// A workbook has the same truth value whatever the word for it, and the English words come of it.
 fn is_truth(cell: &[u8]) -> bool {
-    let is_shown_so = cell.iter().all(u8::is_ascii_uppercase);
-    !is_shown_so && TRUTHS.iter().any(|truth| cell.eq_ignore_ascii_case(truth.as_bytes()))
+    !matches!(cell, b"TRUE" | b"FALSE") && TRUTHS.iter().any(|truth| cell.eq_ignore_ascii_case(truth.as_bytes()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn is_changed(cell: &str) -> bool {
-        match cell.as_bytes().first() {
-            Some(first) if first.is_ascii_digit() => from_digit(cell.as_bytes()),
-            Some(_) => from_letter(cell.as_bytes()),
-            None => false,
-        }
-    }
 
     #[test]
     fn what_some_spreadsheet_takes_for_something_else_is_known() {
@@ -182,6 +246,7 @@ mod tests {
             "5-40",
             "5-Mar",
             "5 Mar",
+            "5 September 2026",
             "5. Mrz",
             "5-mar-26",
             "05.03.26",
@@ -198,14 +263,39 @@ mod tests {
             "false",
             "Wahr",
             "vero",
+            "WAHR",
+            "3%",
+            "3 %",
+            "12.5%",
+            "1,5 %",
+            "$5",
+            "$1,200.50",
+            "€ 5",
+            "£5",
+            "5€",
+            "5 €",
+            "19,90 €",
+            "12 1/2",
+            "1 3/4",
+            "1,234",
+            "2.718",
+            "1.234.567",
+            "(5)",
+            "(1,200)",
+            ".5",
+            ",75",
+            "5.",
+            "5 A",
+            "11 pm",
+            "12:30 PM",
         ] {
-            assert!(is_changed(cell), "{cell}");
+            assert!(is_changed(cell.as_bytes()), "{cell}");
         }
         for cell in [
             "0",
             "155",
             "49170123456",
-            "2.718",
+            "2.71828",
             "0.5",
             "20-22",
             "5-123",
@@ -236,8 +326,24 @@ mod tests {
             "Falschauer",
             "W6",
             "M5",
+            "100 % Cotton",
+            "5 Acorn Way",
+            "5 B",
+            "12 1/2 High St",
+            "12 Main St",
+            "$",
+            "$ave",
+            "(425) 555-0100",
+            "()",
+            "…",
+            "’s Gravenhage",
+            "1,23,456",
+            ".",
+            ".net",
+            "£",
+            "°C",
         ] {
-            assert!(!is_changed(cell), "{cell}");
+            assert!(!is_changed(cell.as_bytes()), "{cell}");
         }
     }
 }
