@@ -382,7 +382,11 @@ impl Input {
             From::Text(text) => (text.source().meter(), text.broken()),
             From::Sheet(sheet) => (sheet.meter(), None),
         };
-        notes.extend(self.notes.told(encoding, broken, self.rows));
+        let place = match &self.rows_from {
+            From::Text(_) => "line",
+            From::Sheet(_) => "row",
+        };
+        notes.extend(self.notes.told(encoding, broken, self.rows, place));
         Ok(Digest {
             sha256: meter.sha256(),
             bytes: meter.bytes,

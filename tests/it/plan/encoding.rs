@@ -155,3 +155,33 @@ async fn text_that_was_garbled_before_is_told_with_what_was_meant() {
         "{plan:#?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_that_mails_and_addresses_write_in_ascii_are_told() {
+    let place = Place::with_customer().await;
+    let users = |name: &str, row: &[&str]| {
+        let mut book = rust_xlsxwriter::Workbook::new();
+        let sheet = book.add_worksheet();
+        sheet.write_row(0, 0, HEADER.trim().split(',')).expect("a row");
+        sheet.write_row(1, 0, row.iter().copied()).expect("a row");
+        place.write(&format!("{name}.xlsx"), book.save_to_buffer().expect("a workbook"));
+        place.write(&format!("{name}.csv"), format!("{HEADER}{}\n", row.join(",")));
+    };
+    let row = [
+        "A-1",
+        "ana@alpha.onmicrosoft.com",
+        "Jos+AOk",
+        "M+APw-ller",
+        "M=C3=BCller",
+        "GB",
+    ];
+    users("mail", &row);
+    for (file, place_of) in [("mail.csv", "line"), ("mail.xlsx", "row")] {
+        let told = place.tenantry(&["plan", "bulk-add-users", file]).ends(0).out;
+        for (read, meant) in [("Jos+AOk", "José"), ("M+APw-ller", "Müller"), ("M=C3=BCller", "Müller")] {
+            let note =
+                format!("note: {place_of} 2: `{read}` looks like `{meant}`, garbled by another program before\n");
+            assert!(told.contains(&note), "{told}");
+        }
+    }
+}

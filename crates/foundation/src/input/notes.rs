@@ -1,6 +1,10 @@
 //! What is to be said of a file that was read: nothing is wrong with it, and yet its rows may not be what somebody meant.
 
+mod escaped;
+
 use encoding_rs::{Encoding, MACINTOSH, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1250, WINDOWS_1251, WINDOWS_1252};
+
+use escaped::unescaped;
 
 use super::block::Block;
 
@@ -14,7 +18,7 @@ const SHOWN: usize = 60;
 pub(super) struct Notes {
     /// Values that depend on the encoding.
     encoded: Vec<String>,
-    /// Cells that look like text that was read or written as something else: line, what stands there, what was meant.
+    /// Cells that look like text that was read or written as something else: line or row, what stands there, what was meant.
     garbled: Vec<(u64, String, String)>,
     more_garbled: u64,
 }
@@ -23,7 +27,7 @@ impl Notes {
     /// Looks at a block that is handed out, in which secrets are redacted.
     pub(super) fn look(&mut self, block: &Block, encoding: &str) {
         let text = &block.cells.text;
-        let is_escaped = memchr::memchr2(b'&', b'\\', text.as_bytes()).is_some() && unescaped(text).is_some();
+        let is_escaped = escaped::may_be(text);
         if text.is_ascii() && !is_escaped {
             return;
         }
@@ -54,8 +58,8 @@ impl Notes {
     }
 
     /// The notes, a sentence each. `broken`: the lines of the text, and how many cells hold line ends; `rows`: those below the
-    /// header.
-    pub(super) fn told(&self, encoding: &str, broken: Option<(u64, u64)>, rows: u64) -> Vec<String> {
+    /// header; `place`: what the places of rows are, lines of a text or rows of a sheet.
+    pub(super) fn told(&self, encoding: &str, broken: Option<(u64, u64)>, rows: u64, place: &str) -> Vec<String> {
         let mut notes = Vec::new();
         if let Some((lines, cells)) = broken {
             let cells = match cells {
@@ -79,7 +83,7 @@ impl Notes {
         }
         for (line, read, meant) in &self.garbled {
             notes.push(format!(
-                "line {line}: {read} looks like {meant}, garbled by another program before"
+                "{place} {line}: {read} looks like {meant}, garbled by another program before"
             ));
         }
         if self.more_garbled > 0 {
@@ -165,77 +169,6 @@ fn ungarbled(text: &str) -> Option<String> {
     Some(ungarbled(&meant).unwrap_or(meant))
 }
 
-/// With the characters that `&uuml;`, `&#252;` and `\u00fc` stand for; `None` if there are none.
-fn unescaped(text: &str) -> Option<String> {
-    const NAMED: &[(&str, char)] = &[
-        ("amp", '&'),
-        ("lt", '<'),
-        ("gt", '>'),
-        ("quot", '"'),
-        ("apos", '\''),
-        ("nbsp", ' '),
-        ("auml", 'ä'),
-        ("ouml", 'ö'),
-        ("uuml", 'ü'),
-        ("Auml", 'Ä'),
-        ("Ouml", 'Ö'),
-        ("Uuml", 'Ü'),
-        ("szlig", 'ß'),
-        ("agrave", 'à'),
-        ("aacute", 'á'),
-        ("acirc", 'â'),
-        ("atilde", 'ã'),
-        ("aring", 'å'),
-        ("Aring", 'Å'),
-        ("aelig", 'æ'),
-        ("ccedil", 'ç'),
-        ("egrave", 'è'),
-        ("eacute", 'é'),
-        ("Eacute", 'É'),
-        ("ecirc", 'ê'),
-        ("euml", 'ë'),
-        ("iacute", 'í'),
-        ("icirc", 'î'),
-        ("iuml", 'ï'),
-        ("ntilde", 'ñ'),
-        ("oacute", 'ó'),
-        ("ocirc", 'ô'),
-        ("oslash", 'ø'),
-        ("Oslash", 'Ø'),
-        ("uacute", 'ú'),
-        ("ugrave", 'ù'),
-        ("ucirc", 'û'),
-    ];
-    let number = |digits: &str, radix| u32::from_str_radix(digits, radix).ok().and_then(char::from_u32);
-    let (mut meant, mut rest) = (String::new(), text);
-    while let Some(at) = memchr::memchr2(b'&', b'\\', rest.as_bytes()) {
-        let (before, escape) = rest.split_at(at);
-        meant.push_str(before);
-        let found = match escape.strip_prefix('&') {
-            Some(escape) => escape.split_once(';').and_then(|(name, rest)| {
-                let named = NAMED
-                    .iter()
-                    .find(|(known, _)| *known == name)
-                    .map(|(_, character)| *character);
-                let numbered = || match name.strip_prefix('#')? {
-                    hex if hex.starts_with(['x', 'X']) => number(&hex[1..], 16),
-                    decimal => number(decimal, 10),
-                };
-                Some((named.or_else(numbered)?, rest))
-            }),
-            None => escape.strip_prefix("\\u").and_then(|digits| {
-                let (digits, rest) = digits.split_at_checked(4)?;
-                Some((number(digits, 16).filter(|character| !character.is_ascii())?, rest))
-            }),
-        };
-        let (character, after) = found.unwrap_or((char::from(escape.as_bytes()[0]), &escape[1..]));
-        meant.push(character);
-        rest = after;
-    }
-    meant.push_str(rest);
-    (meant != text).then_some(meant)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,6 +198,11 @@ mod tests {
             ("O&#39;Brien &#x41;", "O'Brien A"),
             ("M\\u00fcller", "Müller"),
             ("M&Atilde;&frac14;ller &amp;", "M&Atilde;&frac14;ller &"),
+            ("+AUE-ukasz M+APw-ller", "Łukasz Müller"),
+            ("Jos+AOk", "José"),
+            ("J=C3=B6rg", "Jörg"),
+            ("M%C3%BCller", "Müller"),
+            ("%c5%81%c3%b3d%c5%ba", "Łódź"),
         ] {
             assert_eq!(ungarbled(garbled).as_deref(), Some(meant), "{garbled}");
         }
@@ -284,6 +222,14 @@ mod tests {
             "R&D; Sales & Co; AT&T",
             "C:\\users\\u00x",
             "&nosuch; &; &#; &#x;",
+            "+49 89 123",
+            "+491-234",
+            "A+B",
+            "R+A-Team",
+            "Foo+Bar-Baz",
+            "C=C3=D",
+            "100%C3",
+            "https://example.com/?q=M%C3%BCller",
             "北京",
         ] {
             assert_eq!(ungarbled(fine), None, "{fine}");
