@@ -180,13 +180,14 @@ impl Faults {
                 "associated_partner_id",
             ];
             // A name may hold the name of a month, and begins with no day of it.
-            digits() || others.contains(&name) || (is_words(name) && value.starts_with(|c: char| c.is_ascii_digit()))
+            let begins = || value.starts_with(|c: char| c.is_ascii_digit()) || value.starts_with("PT");
+            digits() || others.contains(&name) || (is_words(name) && begins())
         };
-        if !is_plain && value.as_bytes().contains(&b'?') {
-            self.check_lost(column, value);
-        }
         if let Some(sentence) = text::spoilt(value, digits).or_else(|| text::dates::spoilt(value, codes)) {
             self.tell(column, code::ERROR_CELL, value, sentence);
+        } else if !is_plain && value.as_bytes().contains(&b'?') {
+            // No letter was lost from `#NAME?`.
+            self.check_lost(column, value);
         }
     }
 

@@ -72,7 +72,8 @@ impl RowFault {
         let Some(subject) = self.subject.as_deref() else {
             return String::new();
         };
-        if subject.key != self.problem.value {
+        let has_name = !(subject.key.is_empty() && subject.name.is_empty() && subject.product.is_empty());
+        if has_name && subject.key != self.problem.value {
             return format!(" for {subject}");
         }
         // Of a row that says of nobody else who it is, a customer that is not known says nothing.

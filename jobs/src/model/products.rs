@@ -48,8 +48,9 @@ fn one<'h>(written: &str, held: &[Held<'h>]) -> Option<&'h str> {
     if is_known(after) {
         return only(part_numbers(after).filter_map(called));
     }
-    // A product's name is near to another product's, so that only a word is worth a guess.
-    let is_word = !after.contains(char::is_whitespace);
+    // A product's name is near to another product's, and a part number to another's, so that only a word that is neither is
+    // worth a guess.
+    let is_word = !after.contains(char::is_whitespace) && skus::find(after).is_none();
     let near = is_word.then(|| nearest(after, held.iter().map(|(part_number, _)| *part_number)));
     near.flatten()
 }
@@ -271,6 +272,9 @@ mod tests {
             ("0f3a7a529f3e4d538a8e5b1f5d2c7e11", Some("ACME_BACKUP")),
             ("c5928f4912ba48f7ada30d743a3601d5", None),
             ("SPE-E3", Some("SPE_E3")),
+            // Another product, which the customer does not hold.
+            ("SPE_E5", None),
+            ("alpen:SPE_E5", None),
         ] {
             assert_eq!(held_sku(written, HELD).as_deref(), meant, "{written}");
         }

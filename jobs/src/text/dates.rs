@@ -1,4 +1,5 @@
-//! Codes that a spreadsheet has taken for dates: `MAR5` becomes `05. Mrz`, the house numbers `3-5` become `5-Mar`.
+//! Codes that a spreadsheet has taken for dates or times: `MAR5` becomes `05. Mrz`, the house numbers `3-5` become `5-Mar`, the
+//! shelf `1:2` becomes `01:02:00`.
 //!
 //! Spreadsheets write months small or with one capital. `MAR-05` is a code that nothing was done to.
 
@@ -20,12 +21,14 @@ const MONTHS: &[&str] = &[
     "авг", "сен", "окт", "ноя", "дек",
 ];
 
-/// What is said of a value that was a code before a spreadsheet took it for a date. `codes` says whether the column is of such.
+/// What is said of a value that was a code before a spreadsheet took it for a date or a time. `codes` says whether the column is of such.
 #[inline]
 pub(crate) fn spoilt(text: &str, codes: impl Fn() -> bool) -> Option<&'static str> {
     let (first, last) = (text.as_bytes().first()?, text.as_bytes().last()?);
     let may_be = match first {
-        b'0'..=b'9' => text.len() >= 4 && text.as_bytes()[1..].iter().take(4).any(|byte| b"-./ ".contains(byte)),
+        b'0'..=b'9' => text.len() >= 4 && text.as_bytes()[1..].iter().take(4).any(|byte| b"-./ :".contains(byte)),
+        // As a workbook's times of more than a day are read.
+        b'P' if text.starts_with("PT") => text.as_bytes().get(2).is_some_and(u8::is_ascii_digit),
         // A month comes before a number.
         b'A'..=b'Z' | b'a'..=b'z' | 0xC3..=0xD1 => {
             // The shortest name of a month has three letters.
@@ -34,8 +37,29 @@ pub(crate) fn spoilt(text: &str, codes: impl Fn() -> bool) -> Option<&'static st
         }
         _ => false,
     };
-    (may_be && is_date(text) && codes())
-        .then_some("a spreadsheet took the value for a date; format the column as text there, and type the value again")
+    if !may_be {
+        return None;
+    }
+    if is_date(text) && codes() {
+        return Some(
+            "a spreadsheet took the value for a date; format the column as text there, and type the value again",
+        );
+    }
+    (is_time_alone(text) && codes())
+        .then_some("a spreadsheet took the value for a time; format the column as text there, and type the value again")
+}
+
+/// `01:02:00`, with seconds, which nobody types; `PT36H`.
+fn is_time_alone(text: &str) -> bool {
+    match text.strip_prefix("PT") {
+        Some(length) => {
+            length.ends_with(['H', 'M', 'S'])
+                && length
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit() || matches!(byte, b'H' | b'M' | b'S' | b'.'))
+        }
+        None => text.split(':').count() == 3 && is_time(text),
+    }
 }
 
 /// `5-Mar`, `05. Mrz`, `Mar-05`, `5-Mar-26`, `2026-03-05`, `05.03.2026 00:00:00`.
@@ -57,6 +81,10 @@ fn is_date(text: &str) -> bool {
         [day, month] => !time && is_day(day) && is_month(month),
         [day, month, year] if is_month(month) => is_day(day) && matches!(year.len(), 2 | 4) && digits(year).is_some(),
         [year, month, day] if year.len() == 4 => is_year(year) && is_day(month) && is_day(day),
+        // As spreadsheets of some languages write one, with two digits each.
+        [one, other, year] if date.contains('/') && [one, other, year].iter().all(|part| part.len() == 2) => {
+            is_day(one) && is_day(other) && digits(year).is_some() && (is_month_number(one) || is_month_number(other))
+        }
         [one, other, year] => is_day(one) && is_day(other) && is_year(year),
         _ => false,
     }
@@ -72,6 +100,10 @@ fn is_month(name: &str) -> bool {
 
 fn is_day(number: &str) -> bool {
     number.len() <= 2 && digits(number).is_some_and(|day| (1..=31).contains(&day))
+}
+
+fn is_month_number(number: &str) -> bool {
+    digits(number).is_some_and(|month| (1..=12).contains(&month))
 }
 
 fn is_year(number: &str) -> bool {
@@ -129,6 +161,14 @@ mod tests {
             "05.03.2026",
             "3/5/2026",
             "2026-03-05",
+            "03/05/26",
+            "13/05/26",
+            "01:02:00",
+            "12:30:00",
+            "1:02:00 PM",
+            "PT36H",
+            "PT25H30M",
+            "PT1.500S",
         ] {
             assert!(spoilt(text, || true).is_some(), "{text}");
             assert_eq!(spoilt(text, || false), None, "{text}");
@@ -155,6 +195,13 @@ mod tests {
             "SPE_E3",
             "Suite 05",
             "1.5",
+            "13/14/26",
+            "3/5/26",
+            "12:30",
+            "1:2:3:4",
+            "PTH",
+            "PT4 Team",
+            "PT12",
             "",
         ] {
             assert_eq!(spoilt(text, || true), None, "{text}");

@@ -349,3 +349,39 @@ async fn the_columns_at_fault_are_kept_as_data_whatever_the_message_reads_like()
     let rejects = read(place.path("xlsx").join("rejects.csv"));
     assert!(rejects.contains("sheet Users, row 2 (D2, E2)"), "{rejects}");
 }
+
+/// The line of totals that a spreadsheet has at its end names nobody, and is still told as what it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_names_nobody_is_called_by_its_place() {
+    let place = with_users().await;
+    place.write(
+        "users.csv",
+        "customer,user_principal_name,display_name,usage_location\nA-1,ida@alpha.onmicrosoft.com,Ida Ek,GB\nTotal: 1,,,XX\n",
+    );
+    let told = place
+        .tenantry(&["plan", "--all", "bulk-add-users", "users.csv"])
+        .ends(1)
+        .all();
+    assert!(told.contains("users.csv:3: column 4 usage_location: `XX`"), "{told}");
+    assert!(!told.contains("for of"), "{told}");
+}
+
+/// What a spreadsheet writes for an error says nothing of lost letters, and one fault is enough for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_text_is_one_fault() {
+    let place = with_users().await;
+    place.write(
+        "users.csv",
+        "customer,user_principal_name,first_name,last_name\nA-1,ida@alpha.onmicrosoft.com,Ida,#NAME?\nA-1,bo@alpha.onmicrosoft.com,Bo,M?ller\n",
+    );
+    let told = place
+        .tenantry(&["plan", "bulk-add-users", "users.csv", "--json"])
+        .json();
+    let codes: Vec<&Value> = told["errors"]
+        .as_array()
+        .expect("errors")
+        .iter()
+        .map(|one| &one["code"])
+        .collect();
+    assert_eq!(codes, ["error-cell", "bad-character"], "{told:#}");
+}
