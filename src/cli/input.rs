@@ -16,7 +16,7 @@ use crate::plan::{PIPED, RowSource};
 /// What is read: a file, or one row from the command line.
 #[derive(Debug, Default, Args)]
 pub(super) struct InputArgs {
-    /// The sheet of an Excel workbook to read [default: the first]
+    /// The sheet of an Excel workbook to read [default: the only one that is shown and whose header fits]
     #[arg(long, value_name = "NAME")]
     pub(super) sheet: Option<String>,
     /// The encoding of a file that is not UTF-8 or UTF-16, e.g. windows-1250 [default: by its letters]

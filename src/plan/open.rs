@@ -292,7 +292,8 @@ fn in_one_cell(header: &[String], job: &dyn JobKind, column: CustomerColumn) -> 
         return None;
     };
     let fits = |delimiter: &char| {
-        let cells: Vec<&str> = only.split(*delimiter).collect();
+        // A file whose cells stand in quotes keeps those when it is saved so.
+        let cells: Vec<&str> = only.split(*delimiter).map(|cell| cell.trim_matches('"')).collect();
         cells.len() > 1 && column.recognise(job, &cells).is_ok()
     };
     let delimiter = [',', ';', '\t', '|'].into_iter().find(fits)?;

@@ -235,6 +235,13 @@ async fn what_is_no_table_or_has_lost_its_columns_is_called_so() {
         told.contains("every line stands in one cell as a whole, `,` and all"),
         "{told}"
     );
+    // Cells that stood in quotes before keep them.
+    let twice = "\"customer,\"\"user_principal_name\"\",\"\"first_name\"\"\"\n\"A-1,\"\"ana@alpha.onmicrosoft.com\"\",\"\"Ana\"\"\"\n";
+    let told = plan("users.csv", twice.as_bytes()).await;
+    assert!(
+        told.contains("every line stands in one cell as a whole, `,` and all"),
+        "{told}"
+    );
     let mut book = Workbook::new();
     let sheet = book.add_worksheet();
     for (at, line) in USERS.lines().enumerate() {
