@@ -44,7 +44,7 @@ async fn no_file_takes_more_memory_than_there_is() {
         ),
         (
             "hidden.xlsx",
-            sheet(&"<row hidden=\"1\"/>".repeat(9_000_000)),
+            sheet(&"<row hidden=\"1\"><v/></row>".repeat(9_000_000)),
             "sheet1.xml",
         ),
         // As many as are held, and what comes after them.

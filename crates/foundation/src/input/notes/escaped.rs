@@ -51,16 +51,13 @@ fn of_utf7(text: &str) -> Option<String> {
                     .filter(|letter| matches!(letter, '\u{80}'..='\u{5ff}') && letter.is_alphabetic())
             })
             .collect();
-        match letters.filter(|letters| is_padded && !letters.is_empty()) {
-            Some(letters) => {
-                meant.push_str(&letters);
-                rest = after[length..].strip_prefix('-').unwrap_or(&after[length..]);
-                found = true;
-            }
-            None => {
-                meant.push('+');
-                rest = after;
-            }
+        if let Some(letters) = letters.filter(|letters| is_padded && !letters.is_empty()) {
+            meant.push_str(&letters);
+            rest = after[length..].strip_prefix('-').unwrap_or(&after[length..]);
+            found = true;
+        } else {
+            meant.push('+');
+            rest = after;
         }
     }
     meant.push_str(rest);

@@ -227,7 +227,7 @@ impl Section {
                     self.parts.push(Part::Whole);
                 }
                 '-' | '+' | '(' | ')' | ':' | ' ' | '\u{a0}' | '$' | '€' | '£' | '¥' => {
-                    self.parts.push(Part::Literal(character))
+                    self.parts.push(Part::Literal(character));
                 }
                 _ => return None,
             }
