@@ -96,6 +96,15 @@ pub fn role(name: &str) -> Option<&'static str> {
     model::roles::find(name)
 }
 
+/// Which of these directory roles make somebody an administrator, with commas between them; nothing if none does.
+pub fn administrators_roles<'r>(roles: impl IntoIterator<Item = &'r str>) -> Option<String> {
+    let grave: Vec<&str> = roles
+        .into_iter()
+        .filter(|role| model::roles::is_administrators(role))
+        .collect();
+    (!grave.is_empty()).then(|| grave.join(", "))
+}
+
 #[cfg(test)]
 mod catalogue_test;
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! those we set.
 
 use serde_json::json;
-use tenantry_jobs::{PasswordReset, Problem, UserRef, code, key};
+use tenantry_jobs::{PasswordReset, Problem, UserRef, administrators_roles, code, key};
 
 use super::audit::audited;
 use super::auth::Speaker;
@@ -21,6 +21,7 @@ use super::{Halt, skus};
 use tenantry_foundation::moment::{day, second};
 use tenantry_foundation::passwords::{Password, PasswordRow};
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
+use tenantry_store::administrators::of_an_administrator;
 use tenantry_store::remote::{RowPreview, Steps};
 use tenantry_store::sign_in_name::{is_restorable, taken_since_deleted};
 use tenantry_store::{FieldChange, Verdict, password_just_set};
@@ -221,7 +222,19 @@ pub(super) async fn preview_reset(session: &Session, reset: &PasswordReset<'_>) 
     }
     let before = last.map_or_else(String::new, |last| format!("set at {}", second(last)));
     let verdict = Verdict::Change(vec![FieldChange::new("password", before, "a new one")]);
-    Ok(RowPreview::from(verdict).touching(named.customer.touch(1, named.of)))
+    let previewed = RowPreview::from(verdict).touching(named.customer.touch(1, named.of));
+    let names = match session.role_names_now(&named.customer.id, &user.id).await {
+        Ok(names) => names,
+        Err(Halt::Refused(_)) => {
+            let note = "Partner Center does not tell which roles this user has, so it may be an administrator";
+            return Ok(previewed.destructive().noting(note.to_owned()));
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(match administrators_roles(names.iter().map(String::as_str)) {
+        Some(roles) => previewed.destructive().noting(of_an_administrator(&roles)),
+        None => previewed,
+    })
 }
 
 /// Gives a user this password.

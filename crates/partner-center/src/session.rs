@@ -260,14 +260,24 @@ impl Session {
 
     /// The ids of the roles a user has.
     pub(super) async fn roles_now(&self, customer: &str, user: &str) -> Result<Vec<String>, Halt> {
+        let roles = self.roles_of(customer, user).await?;
+        Ok(roles.iter().map(|role| text(role, "id").to_lowercase()).collect())
+    }
+
+    /// The names of the roles a user has.
+    pub(super) async fn role_names_now(&self, customer: &str, user: &str) -> Result<Vec<String>, Halt> {
+        let roles = self.roles_of(customer, user).await?;
+        Ok(roles.iter().map(|role| text(role, "name").to_owned()).collect())
+    }
+
+    async fn roles_of(&self, customer: &str, user: &str) -> Result<Vec<Value>, Halt> {
         let path = format!(
             "/customers/{}/users/{}/directoryroles",
             segment(customer),
             segment(user)
         );
         let answer = self.client.read(&Call::new(USER_ROLES, path).of(customer)).await;
-        let roles = items(answer.map_err(Halt::of)?.body);
-        Ok(roles.iter().map(|role| text(role, "id").to_lowercase()).collect())
+        Ok(items(answer.map_err(Halt::of)?.body))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use tenantry_jobs::{NewUser, Problem, UserField, code, is_as_read, key};
+use tenantry_jobs::{NewUser, Problem, UserField, administrators_roles, code, is_as_read, key};
 
 use super::auth::Speaker;
 use super::client::{Call, Operation};
@@ -21,6 +21,7 @@ use super::text::{id_of, segment};
 use super::{Halt, TITLE};
 use tenantry_foundation::passwords::{Password, PasswordRow};
 use tenantry_store::Verdict;
+use tenantry_store::administrators::becomes_administrator;
 use tenantry_store::remote::{self, RowPreview, Steps};
 use tenantry_store::sign_in_name::foreign_domain;
 
@@ -82,7 +83,11 @@ pub(super) async fn preview(session: &Session, row: u64, user: &NewUser<'_>) -> 
     let resolved = resolve(session, user).await?;
     let Some(existing) = &resolved.existing else {
         let note = namesake(session, &resolved.customer.id, user.user_principal_name, "").await?;
-        let mut previewed = RowPreview::from(Verdict::Create).noting(note.unwrap_or_default());
+        let roles = administrators_roles(user.roles.iter().copied());
+        let notes = [roles.as_deref().map(becomes_administrator), note];
+        let notes: Vec<String> = notes.into_iter().flatten().collect();
+        let mut previewed = RowPreview::from(Verdict::Create).noting(notes.join("; "));
+        previewed.destructive = roles.is_some();
         previewed.needs = seats(row, "licenses", &resolved.customer, resolved.skus.iter());
         return Ok(previewed);
     };

@@ -6,6 +6,7 @@
 //! is what those have in common. What either holds is read as one stream of records ([`reader`]), which lists and exports
 //! ([`listing`]) and copies ([`sql::sync`]) are made of.
 
+pub mod administrators;
 pub mod company;
 pub mod doubts;
 mod error;

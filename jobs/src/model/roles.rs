@@ -17,6 +17,23 @@ pub(crate) fn find(name: &str) -> Option<&'static str> {
     })
 }
 
+/// Whether who has the role decides over others or over how the directory is set up. What administrators may differs, but none of it should be
+/// given to anybody unnoticed.
+pub(crate) fn is_administrators(role: &str) -> bool {
+    /// Those of them that are not called so.
+    const OTHERS: [&str; 7] = [
+        "Application Developer",
+        "Customer LockBox Access Approver",
+        "Directory Synchronization Accounts",
+        "Directory Writers",
+        "Partner Tier1 Support",
+        "Partner Tier2 Support",
+        "Security Operator",
+    ];
+    let role = find(role).unwrap_or(role);
+    role.to_lowercase().ends_with("administrator") || OTHERS.contains(&role)
+}
+
 /// The role that was probably meant.
 pub(crate) fn near(name: &str) -> Option<&'static str> {
     // People write "admin" for "administrator", which is too many edits to be near.
@@ -184,6 +201,21 @@ mod tests {
         assert_eq!(find("Company Administrator"), Some("Global Administrator"));
         assert_eq!(find("Helpdesk"), None);
         assert!(RENAMED.iter().all(|(_, today)| find(today) == Some(today)));
+    }
+
+    #[test]
+    fn administrators_are_told_from_readers() {
+        for role in [
+            "Global Administrator",
+            "company administrator",
+            "Directory Writers",
+            "Chief administrator",
+        ] {
+            assert!(is_administrators(role), "{role}");
+        }
+        for role in ["Global Reader", "Message Center Reader", "Insights Analyst", ""] {
+            assert!(!is_administrators(role), "{role}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use super::killed::{command, recipient};
-use super::{Office, PLAIN_CUSTOMERS};
+use super::{Office, PLAIN_CUSTOMERS, USERS};
 use crate::place::{On, Place, Run, outcomes, read};
 
 const ADMINISTRATORS: [&str; 2] = ["admin@alpha.onmicrosoft.com", "admin@beta.onmicrosoft.com"];
@@ -217,4 +217,30 @@ async fn a_database_makes_no_administrator() {
         refused.err
     );
     run(&["run", "add-customer", "customers.csv"]).ends(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn are_neither_made_nor_given_passwords_unnoticed() {
+    let office = Office::new().await;
+    office.applies("add-customer", PLAIN_CUSTOMERS).await;
+    let alpha = office.customer("Alpha Ltd").await;
+    let user = |name: &str, role: &str| format!("{USERS}{alpha},{name}@alpha.onmicrosoft.com,F,L,GB,,{role}\n");
+    office.applies("bulk-add-users", &user("reader", "Global Reader")).await;
+    let plan = |kind: &str, csv: String| {
+        office.place.write("rows.csv", csv);
+        office.tenantry(&["plan", kind, "rows.csv"]).ends(0).out
+    };
+    let made = plan("bulk-add-users", user("boss", "User Administrator"));
+    assert!(made.contains("makes an administrator: User Administrator"), "{made}");
+    let reset = |name: &str| format!("customer,user_principal_name\n{alpha},{name}@alpha.onmicrosoft.com\n");
+    let grave = plan("reset-passwords", reset("admin"));
+    assert!(
+        grave.contains("the password of an administrator: Global Administrator"),
+        "{grave}"
+    );
+    for plan in [made, grave] {
+        assert!(plan.contains("destructive rows: 1"), "{plan}");
+    }
+    let usual = plan("reset-passwords", reset("reader"));
+    assert!(!usual.contains("destructive"), "{usual}");
 }

@@ -1,11 +1,12 @@
 //! `delete-users`, `restore-users`, `reset-passwords`: users that exist, or did.
 
-use tenantry_jobs::{PasswordReset, Problem, code};
+use tenantry_jobs::{PasswordReset, Problem, administrators_roles, code};
 
 use super::lookup::Directory;
 use super::named::Named;
 use super::record::{Key, MUST_SET_PASSWORD, Object, Record};
 use super::session::{ChangeStep, Decision, DeletedOf, Holds, Task, UnitOfWork};
+use crate::administrators::of_an_administrator;
 use crate::sign_in_name::{is_restorable, taken_since_deleted};
 use crate::{Account, FieldChange, Verdict, password_just_set};
 use tenantry_foundation::db::{DbError, Tx};
@@ -229,7 +230,10 @@ impl Task for Reset {
             // To the second: one that was set since the plan, on the same day, is another one.
             last => format!("set at {}", second(last)),
         };
+        let roles = administrators_roles(user.get("roles").split(';'));
         Ok(Decision {
+            destructive: roles.is_some(),
+            note: roles.map_or_else(String::new, |roles| of_an_administrator(&roles)),
             verdict: Verdict::Change(vec![FieldChange::new("password", before, "a new one")]),
             target: session.guid(id),
             steps: vec![ChangeStep::Edit {

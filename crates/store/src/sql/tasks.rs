@@ -27,9 +27,12 @@ fn preview_list(session: &mut UnitOfWork<'_>, tasks: &[Box<dyn Task>]) -> Result
         let decision = task.decide(session)?;
         needs.extend(decision.seats);
         // Why nothing would be done; what came of a row is said once it is done.
-        let note = match decision.verdict {
-            Verdict::Unchanged => decision.message,
-            _ => session.namesakes(&decision.steps)?.unwrap_or_default(),
+        let note = if decision.verdict == Verdict::Unchanged {
+            decision.message
+        } else {
+            let namesakes = session.namesakes(&decision.steps)?;
+            let notes = [Some(decision.note).filter(|note| !note.is_empty()), namesakes];
+            notes.into_iter().flatten().collect::<Vec<_>>().join("; ")
         };
         previews.push(Preview {
             row: task.row(),

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tenantry_jobs::{NewUser, Problem, UserField, code, is_as_read, is_same_country, key};
+use tenantry_jobs::{NewUser, Problem, UserField, administrators_roles, code, is_as_read, is_same_country, key};
 
 use super::Context;
 use super::lookup::{Customer, Directory, USER_BY_KEY, sku};
 use super::record::{MUST_SET_PASSWORD, SIGN_IN_BLOCKED};
 use super::session::no_free_seats;
+use crate::administrators::becomes_administrator;
 use crate::sign_in_name::{foreign_domain, is_restorable, was_deleted};
 use crate::{Account, Applied, Preview, SeatNeed, SeatsOf, Verdict, drifted, rejected, unchanged};
 use tenantry_foundation::db::{Batch, Cell, DbError, Tx, Value};
@@ -55,6 +56,8 @@ pub(super) struct NewUsers {
     /// (position in the batch, index into `skus`), ascending: one seat each.
     seats: Vec<(u32, u32)>,
     skus: Vec<Arc<SeatsOf>>,
+    /// Those that become administrators, by position, with the roles that make them so.
+    administrators: BTreeMap<usize, String>,
     /// Primary domains of the customers, for who hands out passwords.
     domains: BTreeMap<i64, String>,
     /// When they are given passwords, in milliseconds since the epoch; `None` where nobody is told any.
@@ -98,6 +101,7 @@ impl NewUsers {
             rows: Vec::with_capacity(rows),
             seats: Vec::new(),
             skus: Vec::new(),
+            administrators: BTreeMap::new(),
             domains: BTreeMap::new(),
             passwords_at,
             is_preview: false,
@@ -129,6 +133,9 @@ impl NewUsers {
             let seats = part.seats.iter();
             all.seats.extend(seats.map(|(at, of)| (at + position, of + sku)));
             all.skus.extend(part.skus.iter().cloned());
+            let administrators = part.administrators.iter();
+            all.administrators
+                .extend(administrators.map(|(at, roles)| (at + position as usize, roles.clone())));
             let domains = part.domains.iter();
             all.domains.extend(domains.map(|(id, domain)| (*id, domain.clone())));
             all.passwords_at = all.passwords_at.or(part.passwords_at);
@@ -163,6 +170,11 @@ impl NewUsers {
             may_be_deleted: customer.has_deleted_users,
         });
         self.seats.extend(licenses.iter().map(|sku| (position, *sku)));
+        if self.is_preview
+            && let Some(roles) = administrators_roles(user.roles.iter().copied())
+        {
+            self.administrators.insert(position as usize, roles);
+        }
         if self.is_preview && customer.users == 0 && !customer.has_deleted_users {
             return Ok(());
         }
@@ -378,11 +390,14 @@ impl NewUsers {
         let perhaps_deleted: Vec<usize> = new.iter().copied().filter(|at| self.rows[*at].may_be_deleted).collect();
         let mut notes = self.notes(tx, now, &perhaps_deleted)?;
         for position in new {
-            let note = notes.remove(&position).unwrap_or_default();
-            previews.push((
-                position,
-                Preview::new(self.rows[position].row, Verdict::Create).noting(note),
-            ));
+            let roles = self.administrators.get(&position);
+            let notes = [roles.map(|roles| becomes_administrator(roles)), notes.remove(&position)];
+            let note = notes.into_iter().flatten().collect::<Vec<_>>().join("; ");
+            let preview = Preview {
+                destructive: roles.is_some(),
+                ..Preview::new(self.rows[position].row, Verdict::Create).noting(note)
+            };
+            previews.push((position, preview));
         }
         let needs = self.seats.iter().filter(|(position, _)| !met[*position as usize]);
         let needs = needs.map(|(position, sku)| {

@@ -88,6 +88,8 @@ pub(in crate::sql) struct Decision {
     pub(in crate::sql) seats: Vec<SeatNeed>,
     pub(in crate::sql) touch: Option<Touch>,
     pub(in crate::sql) destructive: bool,
+    /// Something to know before it is done; empty for nothing.
+    pub(in crate::sql) note: String,
     /// Why the row is not over once its steps are done.
     pub(in crate::sql) waits: Option<String>,
     /// Who is handed out a password.
@@ -109,6 +111,7 @@ impl Default for Decision {
             seats: Vec::new(),
             touch: None,
             destructive: false,
+            note: String::new(),
             waits: None,
             account: None,
             artifact: None,
