@@ -151,6 +151,7 @@ pub fn limits(config: &Config) -> Limits {
         approval_within: approval.within,
         user_share: f64::from(limits.user_percent) / 100.0,
         user_share_from: limits.user_percent_from,
+        own_undo_within: approval.own_undo_within,
         destructive_rows: limits.destructive_rows,
         rows: limits.rows,
         errors: ErrorLimit {

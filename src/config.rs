@@ -171,6 +171,8 @@ pub struct ApprovalConfig {
     pub within: Duration,
 }
 
+    #[serde(with = "duration")]
+    pub own_undo_within: Duration,
 impl ApprovalConfig {
     /// The keys, as the ledger has them.
     pub fn keys(&self) -> Result<Vec<String>, ConfigError> {

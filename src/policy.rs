@@ -24,7 +24,7 @@ pub(crate) struct PolicyKey {
 }
 
 /// All of them, in the order they are shown.
-pub(crate) const KEYS: [PolicyKey; 9] = [
+pub(crate) const KEYS: [PolicyKey; 10] = [
     PolicyKey {
         name: "approval.required",
         about: "whether destructive jobs and jobs over the limits wait for approval",
@@ -38,6 +38,12 @@ pub(crate) const KEYS: [PolicyKey; 9] = [
         check: is_duration,
     },
     PolicyKey {
+        name: "approval.own_undo_within",
+        about: "how long after its end people may take a job of their own back without approval, if nothing was edited since",
+        usual: "1h",
+        check: is_duration,
+    },
+    PolicyKey {
         name: "approval.approvers",
         about: "who may approve, names with commas between them; empty: anybody but the submitter",
         usual: "",
@@ -45,19 +51,19 @@ pub(crate) const KEYS: [PolicyKey; 9] = [
     },
     PolicyKey {
         name: "limits.user_percent",
-        about: "share of a customer's existing users that a job may touch without approval",
+        about: "share of a customer's existing users that jobs of one day may touch without approval",
         usual: "20",
         check: is_percent,
     },
     PolicyKey {
         name: "limits.user_percent_from",
-        about: "fewer touched users of a customer than this are never too large a share",
+        about: "fewer touched users of a customer in a day than this are never too large a share",
         usual: "10",
         check: is_number,
     },
     PolicyKey {
         name: "limits.destructive_rows",
-        about: "destructive rows that a job may have without approval",
+        about: "destructive rows that jobs of one submitter and day may have without approval",
         usual: "0",
         check: is_number,
     },
@@ -138,6 +144,9 @@ impl LedgerPolicy {
         Limits {
             approval: self.requires_approval() || configured.approval,
             approval_within: self.duration_of("approval.within").min(configured.approval_within),
+            own_undo_within: self
+                .duration_of("approval.own_undo_within")
+                .min(configured.own_undo_within),
             user_share: (self.number_of("limits.user_percent") as f64 / 100.0).min(configured.user_share),
             user_share_from: self
                 .number_of("limits.user_percent_from")

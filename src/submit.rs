@@ -11,20 +11,22 @@
 //!
 //! - `recording`: what they come to, recorded in their order.
 //! - `spooling`: where the blocks of one submission go.
+//! - `waiting`: submissions for which a limit of the day leaves too little.
 
 mod recording;
 mod spooling;
+mod waiting;
 
 use tenantry_jobs::JobKind;
 use thiserror::Error;
 
 use crate::db::DbError;
 use crate::input::Meter;
-use crate::ledger::{Actor, Commit, Draft, JobId, Ledger, NewJob, Origin, Parameters, ReplyTo, WholeJob};
+use crate::ledger::{Actor, Commit, Committed, Draft, JobId, Ledger, NewJob, Origin, Parameters, ReplyTo, WholeJob};
 use crate::plan::file::{PlanFile, PlanFileError};
 use crate::plan::{
-    Against, Drained, FaultLog, KeepError, KeptHead, Limits, PlanError, PlanInput, Planning, RowSource, Totals, Whole,
-    check_first,
+    Against, Drained, FaultLog, KeepError, KeptHead, Limits, PlanError, PlanInput, Planning, RowSource, Standing,
+    Totals, Whole, check_first,
 };
 use crate::queue::Queue;
 use crate::store::Stores;
@@ -32,6 +34,7 @@ pub(crate) use recording::RecordTurnEnd;
 pub use recording::{Hand, RecordTurn};
 use recording::{Recording, lost};
 use spooling::{Spooled, Spooling};
+use waiting::IfOverLimit;
 
 /// Tickets rung for one job at most: as many as may be answered at once. Who answers one goes on while there is more.
 const MOST_TICKETS: usize = 32;
@@ -166,9 +169,9 @@ struct Opened {
 /// A submission that was read to its end.
 enum Planned {
     /// One to be recorded whole.
-    Whole(Box<WholeJob>),
+    Whole(Box<WholeJob>, Option<Box<IfOverLimit>>),
     /// One whose blocks are in the spool already, so many of them.
-    Drafted(Draft, Box<Commit>, usize),
+    Drafted(Draft, Box<Commit>, usize, Option<Box<IfOverLimit>>),
     /// One of which nothing is left to be recorded.
     Ended(Submitted),
 }
@@ -269,9 +272,9 @@ impl Submitter<'_> {
                 Err(error) => Err(error),
             };
             match planned {
-                Ok(Planned::Whole(job)) => recording.whole.push(*job),
-                Ok(Planned::Drafted(job, commit, chunks)) => {
-                    let committed = self.ledger.commit(job, *commit).await;
+                Ok(Planned::Whole(job, if_over)) => recording.whole.push((*job, if_over)),
+                Ok(Planned::Drafted(job, commit, chunks, if_over)) => {
+                    let committed = Box::pin(self.commit(job, *commit, if_over)).await;
                     crate::failpoint::hit("after-record");
                     recording.add(job.id, chunks.min(MOST_TICKETS), committed).await;
                 }
@@ -289,6 +292,21 @@ impl Submitter<'_> {
         // What became of them says it.
         let _ = recording.whole_so_far().await;
         recording.submitted
+    }
+
+    async fn commit(
+        &self,
+        job: Draft,
+        commit: Commit,
+        if_over: Option<Box<IfOverLimit>>,
+    ) -> Result<Committed, SubmitError> {
+        let Some(if_over) = if_over else {
+            return Ok(self.ledger.commit(job, commit).await?);
+        };
+        match self.ledger.commit(job, commit.clone()).await? {
+            Committed::OverLimit(taken) => if_over.record(self.ledger, job, commit, taken).await,
+            committed => Ok(committed),
+        }
     }
 
     /// Reads a submission to its end.
@@ -360,6 +378,13 @@ impl Submitter<'_> {
                 return Err(SubmitError::OtherContent(new.input_name));
             }
         };
+        let limits = self.rules.limits;
+        let standing = Standing::of(new.submitted_by.way(), new.parameters.store.clone());
+        let gate = limits.gate_too(approval, Some(kind), (&totals, &impact), &standing);
+        let takings = match gate {
+            None => limits.takings((&totals, &impact), &standing),
+            Some(_) => Vec::new(),
+        };
         let commit = Commit {
             fingerprint: fingerprint(digest.sha256.as_str()),
             sha256: digest.sha256.to_string(),
@@ -374,30 +399,45 @@ impl Submitter<'_> {
             plan_hash,
             checks_drift: spooling.plan.is_some() || not_before.is_some(),
             undoes: None,
-            gate: self.rules.limits.gate_too(approval, Some(kind), &totals, &impact),
+            gate,
+            takings,
         };
+        let head = || KeptHead {
+            kind: new.kind.clone(),
+            parameters: new.parameters.clone(),
+            part,
+            content: commit.sha256.clone(),
+        };
+        let mut if_over = None;
         if commit.gate.is_some() {
-            let head = KeptHead {
-                kind: new.kind.clone(),
-                parameters: new.parameters.clone(),
-                part,
-                content: commit.sha256.clone(),
-            };
-            if let Err(error) = spooling.keep_plan(&head).await {
+            if let Err(error) = spooling.keep_plan(&head()).await {
                 let _ = spooling.discard().await;
                 return Err(error);
             }
+        } else if !commit.takings.is_empty() {
+            if_over = Some(Box::new(IfOverLimit {
+                kind,
+                limits,
+                totals,
+                impact,
+                standing,
+                keeping: spooling.take_plan()?,
+                head: head(),
+            }));
         }
         let chunks = spooling.chunks;
         Ok(match spooling.spooled() {
-            Spooled::Drafted(job) => Planned::Drafted(job, Box::new(commit), chunks),
-            Spooled::Held(chunk, rejects) => Planned::Whole(Box::new(WholeJob {
-                id: JobId(ledger.clock().fresh_id()),
-                new,
-                commit,
-                chunk,
-                rejects,
-            })),
+            Spooled::Drafted(job) => Planned::Drafted(job, Box::new(commit), chunks, if_over),
+            Spooled::Held(chunk, rejects) => {
+                let job = WholeJob {
+                    id: JobId(ledger.clock().fresh_id()),
+                    new,
+                    commit,
+                    chunk,
+                    rejects,
+                };
+                Planned::Whole(Box::new(job), if_over)
+            }
         })
     }
 }

@@ -2,16 +2,23 @@
 //!
 //! Its rows are the rows that the other job applied, under the same numbers and from the same spooled blocks, so
 //! that results of both can be laid side by side. What each did is known from its before-images.
+//!
+//! Whoever submitted a job may take it back for a while without anybody else, however destructive that is, as long as nothing of it was
+//! edited since; the other limits hold. Who that is says the operating system, so it is for the command line alone. A job that was approved, and an
+//! undo, are taken back like those of others: something that was deleted by leave of somebody, and brought back, is not deleted again by itself.
 
 use futures::{StreamExt, TryStreamExt, stream};
-use tenantry_jobs::{Subject, Undo};
+use tenantry_jobs::{Subject, Undo, code};
 use thiserror::Error;
 
 use crate::db::DbError;
 use crate::ledger::intents::done_steps;
-use crate::ledger::{Actor, Commit, Committed, Gate, Job, JobId, Ledger, NewChunk, undoable_rows};
+use crate::ledger::{
+    Actor, AllowanceTaking, Commit, Committed, Draft, Gate, Job, JobId, Ledger, NewChunk, TakenToday, Undoes, Via,
+    undoable_rows,
+};
 use crate::plan::{
-    ChunkSubjects, Impact, KeepError, Keeping, KeptHead, Limits, NO_JOB, PlanHash, Subjects, Totals, settled,
+    ChunkSubjects, Impact, KeepError, Keeping, KeptHead, Limits, NO_JOB, PlanHash, Standing, Subjects, Totals, settled,
 };
 use crate::queue::Queue;
 use crate::store::remote::{ApplyError, RemoteSession, RemoteStore, StoreEnv};
@@ -72,6 +79,10 @@ pub struct UndoPlan {
     pub hash: String,
     /// Why it needs approval.
     pub gate: Option<Gate>,
+    /// Whether it would, if it were not for whoever submitted the job.
+    pub is_own: bool,
+    /// What it takes from limits of the day.
+    takings: Vec<AllowanceTaking>,
 }
 
 /// An undo that was recorded.
@@ -115,9 +126,10 @@ pub struct UndoRequest<'u> {
 }
 
 impl UndoRequest<'_> {
-    /// Shows what the undo would do; `each` is told of every row.
+    /// Shows what the undo would do if that person asked for it; `each` is told of every row.
     pub(crate) async fn plan(
         &self,
+        by: &Actor,
         each: &mut (dyn FnMut(&UndoRow<'_>) -> std::io::Result<()> + Send),
     ) -> Result<UndoPlan, UndoError> {
         let (ledger, job) = (self.ledger, self.job);
@@ -143,7 +155,11 @@ impl UndoRequest<'_> {
             }
             planning.add(&part);
         }
-        planning.finish(job, self.limits)
+        let asker = Asker { request: self, by };
+        let plan = planning.finish(&asker, TakenToday::new())?;
+        let counters = plan.takings.iter().map(|taking| taking.counter.clone()).collect();
+        let taken = ledger.taken_today(counters).await?;
+        planning.finish(&asker, taken)
     }
 
     /// Records the undo and rings for it.
@@ -155,7 +171,7 @@ impl UndoRequest<'_> {
         }
         let source = CarriedOut::of(ledger, self.stores, job)?;
         let begun = ledger.begin_undo(job, by, None).await?;
-        let recorded = record(ledger, &source, job, begun, self.limits).await;
+        let recorded = record(&Asker { request: self, by }, &source, begun).await;
         let (plan, committed) = match recorded {
             Ok(recorded) => recorded,
             Err(error) => {
@@ -169,6 +185,9 @@ impl UndoRequest<'_> {
             Committed::AwaitingApproval => begun.id,
             // Nothing but a person brings an undo.
             Committed::OriginLost => return Err(DbError::LeaseLost.into()),
+            Committed::OverLimit(_) => {
+                return Err(DbError::Broken("a job that waits was held to limits".to_owned()).into());
+            }
             Committed::Queued => {
                 queue.ring(begun.id, 1).await;
                 begun.id
@@ -178,13 +197,29 @@ impl UndoRequest<'_> {
     }
 }
 
-async fn record(
-    ledger: &Ledger,
-    source: &CarriedOut<'_>,
-    job: &Job,
-    begun: crate::ledger::Draft,
-    limits: &Limits,
-) -> Result<(UndoPlan, Committed), UndoError> {
+/// Who asks for what to be taken back.
+struct Asker<'a> {
+    request: &'a UndoRequest<'a>,
+    by: &'a Actor,
+}
+
+impl Asker<'_> {
+    /// Whether it is a job of their own, and one that they may take back by themselves if nothing of it was edited since.
+    fn may_alone(&self) -> bool {
+        let (job, limits) = (self.request.job, self.request.limits);
+        let within = i64::try_from(limits.own_undo_within.as_millis()).unwrap_or(i64::MAX);
+        let now = self.request.ledger.clock().now_millis();
+        let is_own =
+            self.by.via == Via::Cli && self.by.account.is_some() && job.submitted_via.as_ref() == Some(&self.by.way());
+        is_own
+            && job.gate.is_empty()
+            && job.undo_of.is_none()
+            && job.finished_at.is_some_and(|ended| within > 0 && now - ended <= within)
+    }
+}
+
+async fn record(asker: &Asker<'_>, source: &CarriedOut<'_>, begun: Draft) -> Result<(UndoPlan, Committed), UndoError> {
+    let (ledger, job) = (asker.request.ledger, asker.request.job);
     let mut planning = UndoTotals::default();
     let mut keeping = Keeping::default();
     for (chunk, _) in ledger.chunk_states(job.seq).await? {
@@ -206,33 +241,71 @@ async fn record(
         };
         ledger.append(begun, new, Vec::new()).await?;
     }
-    let plan = planning.finish(job, limits)?;
-    if plan.gate.is_some() {
-        let head = KeptHead {
-            kind: "undo".to_owned(),
-            parameters: job.parameters.clone(),
-            part: None,
-            content: job.id.to_string(),
-        };
-        keeping.keep(ledger, begun, &head).await?;
+    let plan = planning.finish(asker, TakenToday::new())?;
+    if plan.gate.is_none() {
+        match ledger.commit(begun, plan.commit(job)).await? {
+            Committed::OverLimit(taken) => {
+                let mut plan = planning.finish(asker, taken)?;
+                plan.gate.get_or_insert_with(|| {
+                    asker
+                        .request
+                        .limits
+                        .gate_for(vec!["limits of the day leave too little".to_owned()])
+                });
+                return keep(ledger, keeping, job, begun, plan).await;
+            }
+            committed => return Ok((plan, committed)),
+        }
     }
-    let commit = Commit {
-        notes: Vec::new(),
-        sheet: None,
-        sha256: job.input_sha256.clone(),
-        bytes: job.input_bytes,
-        rows: plan.totals.rows,
-        idempotency_key: None,
-        origin: None,
-        not_before: None,
-        fingerprint: format!("undo {}", job.id),
-        plan_hash: plan.hash.clone(),
-        checks_drift: false,
-        reply_to: None,
-        undoes: Some(job.id),
-        gate: plan.gate.clone(),
+    keep(ledger, keeping, job, begun, plan).await
+}
+
+/// Records an undo that waits for approval, with its plan.
+async fn keep(
+    ledger: &Ledger,
+    keeping: Keeping,
+    job: &Job,
+    begun: Draft,
+    plan: UndoPlan,
+) -> Result<(UndoPlan, Committed), UndoError> {
+    let head = KeptHead {
+        kind: "undo".to_owned(),
+        parameters: job.parameters.clone(),
+        part: None,
+        content: job.id.to_string(),
     };
-    Ok((plan, ledger.commit(begun, commit).await?))
+    keeping.keep(ledger, begun, &head).await?;
+    let committed = ledger.commit(begun, plan.commit(job)).await?;
+    Ok((plan, committed))
+}
+
+impl UndoPlan {
+    fn commit(&self, job: &Job) -> Commit {
+        let takings = match self.gate {
+            None => self.takings.clone(),
+            Some(_) => Vec::new(),
+        };
+        Commit {
+            notes: Vec::new(),
+            sheet: None,
+            sha256: job.input_sha256.clone(),
+            bytes: job.input_bytes,
+            rows: self.totals.rows,
+            idempotency_key: None,
+            origin: None,
+            not_before: None,
+            fingerprint: format!("undo {}", job.id),
+            plan_hash: self.hash.clone(),
+            checks_drift: false,
+            reply_to: None,
+            undoes: Some(Undoes {
+                job: job.id,
+                is_own: self.is_own,
+            }),
+            gate: self.gate.clone(),
+            takings,
+        }
+    }
 }
 
 fn check(job: &Job) -> Result<(), UndoError> {
@@ -366,6 +439,7 @@ struct UndoTotals {
     totals: Totals,
     impact: Impact,
     hash: PlanHash,
+    is_edited: bool,
 }
 
 impl UndoTotals {
@@ -374,24 +448,43 @@ impl UndoTotals {
         self.hash.expected(&part.expected);
         self.totals.rows += part.previews.len() as u64;
         for preview in &part.previews {
-            match preview.verdict {
+            match &preview.verdict {
                 Verdict::Create => self.totals.create += 1,
                 Verdict::Change(_) => self.totals.change += 1,
                 Verdict::Unchanged => self.totals.unchanged += 1,
-                Verdict::Reject(_) => self.totals.reject += 1,
+                Verdict::Reject(problem) => {
+                    self.totals.reject += 1;
+                    self.is_edited |= problem.code == code::EDITED_SINCE;
+                }
             }
         }
     }
 
-    fn finish(self, job: &Job, limits: &Limits) -> Result<UndoPlan, UndoError> {
+    /// What it comes to where that much was taken from limits today.
+    fn finish(&self, asker: &Asker<'_>, taken: TakenToday) -> Result<UndoPlan, UndoError> {
+        let UndoRequest { limits, job, .. } = asker.request;
         if self.totals.rows == 0 {
             return Err(UndoError::NothingApplied(job.id));
         }
-        let gate = limits.gate(None, &self.totals, &self.impact);
+        let standing = Standing {
+            taken,
+            ..Standing::of(asker.by.way(), job.parameters.store.clone())
+        };
+        let usual = limits.gate(None, (&self.totals, &self.impact), &standing);
+        let mut limited = self.impact.clone();
+        if !self.is_edited && asker.may_alone() {
+            limited = limited.but_destruction();
+        }
+        let gate = limits.gate(None, (&self.totals, &limited), &standing);
         Ok(UndoPlan {
-            hash: self.hash.finish("undo", &job.parameters, None, &job.id.to_string()),
+            hash: self
+                .hash
+                .clone()
+                .finish("undo", &job.parameters, None, &job.id.to_string()),
             totals: self.totals,
-            impact: self.impact,
+            impact: self.impact.clone(),
+            is_own: usual.is_some() && gate.is_none(),
+            takings: limits.takings((&self.totals, &limited), &standing),
             gate,
         })
     }

@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
 use crate::file::WholeFile;
-use crate::ledger::{Ledger, Parameters};
+use crate::ledger::{Ledger, Parameters, Via};
 use crate::plan::document::{Document, View};
 use crate::plan::file::begins_a_plan;
 use crate::plan::{Against, Limits, PIPED, RowSource};
@@ -279,6 +279,7 @@ impl PlanFiles<'_> {
             against: self.against.clone(),
             chunk_rows: self.config.worker.chunk_rows,
             limits: self.limits(),
+            way: super::user().way(),
         };
         let mut shown: Box<dyn View> = if json {
             Box::new(Document::new(output::out()))
@@ -329,6 +330,7 @@ pub(super) async fn of_rows(app: &App, rows: PlannedRows, json: bool) -> anyhow:
         }),
         chunk_rows: config.worker.chunk_rows,
         limits: service.rules().limits,
+        way: Via::Schedule.as_str().to_owned(),
     };
     let mut shown: Box<dyn View> = if json {
         Box::new(Document::new(output::out()))

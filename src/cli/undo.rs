@@ -83,7 +83,7 @@ async fn plan(args: &UndoArgs, app: &App, job: &crate::ledger::Job, json: bool) 
         limits: &app.service.rules().limits,
         job,
     };
-    let plan = request.plan(&mut |row| shown.row(row)).await?;
+    let plan = request.plan(&args.by, &mut |row| shown.row(row)).await?;
     let is_whole = plan.totals.reject == 0;
     let is_anything = plan.totals.create + plan.totals.change > 0;
     shown.close(plan)?;
@@ -189,6 +189,12 @@ impl<W: Write> UndoTable<W> {
         )?;
         for reason in reasons {
             writeln!(self.out, "needs approval: {reason}")?;
+        }
+        if plan.is_own {
+            writeln!(
+                self.out,
+                "needs no approval: the job is your own, ended a short while ago, and nothing was edited since"
+            )?;
         }
         self.out.flush()
     }

@@ -1,5 +1,5 @@
 //! What a plan means for whom: seats needed and free, how much of each customer it touches, how much of it is
-//! destructive; and the limits beyond which somebody else has to look at it first.
+//! destructive; and the limits beyond which somebody else has to look at it first, what was done today included.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tenantry_jobs::{JobKind, Problem};
 
 use super::Totals;
 use super::touched::Touched;
-use crate::ledger::{ErrorLimit, Gate};
+use crate::ledger::{AllowanceTaking, Counter, ErrorLimit, Gate, Limited, TakenToday};
 use crate::store::sql::no_free_seats;
 use crate::store::{Preview, SeatNeed};
 
@@ -68,6 +68,14 @@ impl Impact {
     /// Rows that do what is hard to live with if it was a mistake.
     pub fn destructive(&self) -> u64 {
         self.destructive
+    }
+
+    /// The same, as if nothing of it were destructive.
+    pub(crate) fn but_destruction(&self) -> Self {
+        Self {
+            destructive: 0,
+            ..self.clone()
+        }
     }
 
     /// Adds rows that would be carried out.
@@ -140,6 +148,49 @@ impl Impact {
     }
 }
 
+/// Who is held to limits that remember, where, and what of them was taken today.
+#[derive(Debug, Clone, Default)]
+pub struct Standing {
+    /// By which way in and from which account jobs come, whatever name is given beside it.
+    pub way: String,
+    /// The store, if it is not the ledger's database.
+    pub store: Option<String>,
+    /// What was taken.
+    pub taken: TakenToday,
+}
+
+impl Standing {
+    /// Of whoever has that way in, as if nothing had been taken.
+    pub fn of(way: String, store: Option<String>) -> Self {
+        Self {
+            way,
+            store,
+            taken: TakenToday::new(),
+        }
+    }
+
+    fn users_of(&self, customer: i64) -> Counter {
+        Counter {
+            what: Limited::TouchedUsers,
+            whose: match &self.store {
+                Some(store) => format!("customer {customer} of {store}"),
+                None => format!("customer {customer}"),
+            },
+        }
+    }
+
+    fn destructive_rows(&self) -> Counter {
+        Counter {
+            what: Limited::DestructiveRows,
+            whose: self.way.clone(),
+        }
+    }
+
+    fn before(&self, counter: &Counter) -> u64 {
+        self.taken.get(counter).copied().unwrap_or_default()
+    }
+}
+
 /// Limits on what a job may do without somebody else's approval, and while it runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
@@ -147,6 +198,8 @@ pub struct Limits {
     pub approval: bool,
     /// How long there is to approve a job.
     pub approval_within: Duration,
+    /// How long after its end whoever submitted a job may take it back, however destructive that is; not at all if it is zero.
+    pub own_undo_within: Duration,
     /// Share of a customer's existing users, from 0 to 1.
     pub user_share: f64,
     /// Touched users of a customer below which the share means nothing.
@@ -164,6 +217,7 @@ impl Limits {
     pub const NONE: Self = Self {
         approval: false,
         approval_within: Duration::from_secs(7 * 24 * 60 * 60),
+        own_undo_within: Duration::ZERO,
         user_share: 1.0,
         user_share_from: 0,
         destructive_rows: u64::MAX,
@@ -179,56 +233,121 @@ impl Limits {
         &self,
         also: Option<String>,
         kind: Option<&dyn JobKind>,
-        totals: &Totals,
-        impact: &Impact,
+        (totals, impact): (&Totals, &Impact),
+        standing: &Standing,
     ) -> Option<Gate> {
-        let gate = self.gate(kind, totals, impact);
+        let gate = self.gate(kind, (totals, impact), standing);
         let Some(also) = also.filter(|_| totals.create + totals.change > 0) else {
             return gate;
         };
-        let mut gate = gate.unwrap_or(Gate {
-            reasons: Vec::new(),
-            expires_millis: self.approval_within.as_millis() as i64,
-        });
+        let mut gate = gate.unwrap_or_else(|| self.gate_for(Vec::new()));
         gate.reasons.push(also);
         Some(gate)
     }
 
     /// Why a plan has to be approved; `None` when it need not.
-    pub fn gate(&self, kind: Option<&dyn JobKind>, totals: &Totals, impact: &Impact) -> Option<Gate> {
+    pub fn gate(
+        &self,
+        kind: Option<&dyn JobKind>,
+        (totals, impact): (&Totals, &Impact),
+        standing: &Standing,
+    ) -> Option<Gate> {
         if !self.approval || totals.create + totals.change == 0 {
             return None;
         }
         let mut reasons = Vec::new();
         if let Some(kind) = kind.filter(|kind| kind.policy().destructive) {
             reasons.push(format!("every `{}` needs approval", kind.kind()));
-        } else if impact.destructive > self.destructive_rows {
-            reasons.push(format!(
-                "{} destructive rows, more than {}",
-                impact.destructive, self.destructive_rows
-            ));
+        } else if impact.destructive > 0 {
+            let before = standing.before(&standing.destructive_rows());
+            if impact.destructive.saturating_add(before) > self.destructive_rows {
+                let earlier = match before {
+                    0 => String::new(),
+                    before => format!(" and {before} of `{}` earlier today, together", standing.way),
+                };
+                reasons.push(format!(
+                    "{} destructive rows{}{earlier} more than {}",
+                    impact.destructive,
+                    if before == 0 { "," } else { "" },
+                    self.destructive_rows
+                ));
+            }
         }
         if totals.rows > self.rows {
             reasons.push(format!("{} rows, more than {}", totals.rows, self.rows));
         }
-        let over = |share: &&Share| share.touched >= self.user_share_from && share.share() > self.user_share;
-        for share in impact.shares().filter(over).take(MOST_NAMED) {
+        let over = |(share, before): &(&Share, u64)| self.is_over(share, share.touched + before);
+        let shares = impact.shares.iter();
+        let shares = shares.map(|(customer, share)| (share, standing.before(&standing.users_of(*customer))));
+        let over: Vec<(&Share, u64)> = shares.filter(over).collect();
+        for (share, before) in over.iter().take(MOST_NAMED) {
+            let earlier = match before {
+                0 => ",".to_owned(),
+                before => format!(" and {before} earlier today, together"),
+            };
             reasons.push(format!(
-                "{} of the {} users of {}, more than {} %",
+                "{} of the {} users of {}{earlier} more than {} %",
                 share.touched,
                 share.users,
                 share.customer,
                 (self.user_share * 100.0).round()
             ));
         }
-        let more = impact.shares().filter(over).count().saturating_sub(MOST_NAMED);
+        let more = over.len().saturating_sub(MOST_NAMED);
         if more > 0 {
             reasons.push(format!("and more than that share of {more} other customers"));
         }
-        (!reasons.is_empty()).then_some(Gate {
+        (!reasons.is_empty()).then(|| self.gate_for(reasons))
+    }
+
+    /// What a plan that needs no approval takes from limits that remember.
+    pub fn takings(&self, (totals, impact): (&Totals, &Impact), standing: &Standing) -> Vec<AllowanceTaking> {
+        if !self.approval || totals.create + totals.change == 0 {
+            return Vec::new();
+        }
+        let mut takings = Vec::new();
+        if impact.destructive > 0 {
+            takings.push(AllowanceTaking {
+                counter: standing.destructive_rows(),
+                amount: impact.destructive,
+                most: self.destructive_rows,
+            });
+        }
+        let limited = impact.shares.iter().filter(|_| self.user_share < 1.0);
+        takings.extend(limited.map(|(customer, share)| AllowanceTaking {
+            counter: standing.users_of(*customer),
+            amount: share.touched,
+            most: self.most_touched(share),
+        }));
+        takings
+    }
+
+    /// A gate with these reasons.
+    pub fn gate_for(&self, reasons: Vec<String>) -> Gate {
+        Gate {
             reasons,
             expires_millis: self.approval_within.as_millis() as i64,
-        })
+        }
+    }
+
+    /// Whether it is too large a share that `touched` users are touched in a day. Who is touched twice counts twice, but never are more
+    /// users touched than there are.
+    fn is_over(&self, share: &Share, touched: u64) -> bool {
+        touched.min(share.users).max(share.touched) >= self.user_share_from
+            && touched as f64 / share.users.max(touched).max(1) as f64 > self.user_share
+    }
+
+    /// How many users may be touched in a day, of which the job touches as many as its share says.
+    fn most_touched(&self, share: &Share) -> u64 {
+        if share.touched < self.user_share_from && share.users < self.user_share_from {
+            return u64::MAX;
+        }
+        let mut most = (share.users as f64 * self.user_share) as u64 + 1;
+        most = most.max(self.user_share_from.saturating_sub(1));
+        while most > 0 && self.is_over(share, most) {
+            most -= 1;
+        }
+        most
     }
 }
 

@@ -75,6 +75,7 @@ impl Runner {
                 Ok(())
             },
         ));
+                runner.ledger.forget_allowances().await?;
         if let Some(configured) = self.settings.keep_jobs {
             tasks.spawn(self.clone().round(
                 "jobs that ended long ago",

@@ -6,7 +6,7 @@ use crate::ledger::Parameters;
 use crate::plan::document::{Head, Tail, View};
 use crate::plan::{
     Against, CheckedBlock, Drained, FaultLog, Limits, PlanError, PlanInput, Planning, Repeated, RowFault, RowSource,
-    Sink, Whole,
+    Sink, Standing, Whole,
 };
 use crate::summary::how_to_undo;
 
@@ -24,6 +24,8 @@ pub(crate) struct PlanRequest<'r> {
     pub chunk_rows: usize,
     /// What needs approval.
     pub limits: Limits,
+    /// By which way in it would be submitted.
+    pub way: String,
 }
 
 /// How planning ended.
@@ -54,8 +56,10 @@ pub(crate) async fn plan(
         against,
         chunk_rows,
         limits,
+        way,
     } = request;
     let offline = against.is_none();
+    let ledger = against.as_ref().map(|against| against.ledger.clone());
     let file = source.place();
     let planning = Planning::open(PlanInput {
         source,
@@ -100,7 +104,14 @@ pub(crate) async fn plan(
         tail.hash = (!offline).then(|| hash.finish(kind.kind(), parameters, part.as_deref(), &sha256));
         tail.sha256 = Some(sha256);
         tail.notes = digest.notes;
-        tail.approval = limits.gate(Some(kind), &tail.totals, &impact);
+        let mut standing = Standing::of(way, parameters.store.clone());
+        if let Some(ledger) = ledger {
+            let takings = limits.takings((&tail.totals, &impact), &standing);
+            standing.taken = ledger
+                .taken_today(takings.into_iter().map(|taking| taking.counter).collect())
+                .await?;
+        }
+        tail.approval = limits.gate(Some(kind), (&tail.totals, &impact), &standing);
         if !offline && parameters.store.is_none() {
             tail.undo = how_to_undo(kind.policy().undo);
         }

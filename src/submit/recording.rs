@@ -7,6 +7,7 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 use tokio::sync::oneshot;
 
+use super::waiting::IfOverLimit;
 use super::{SubmitError, Submitted, Submitter};
 use crate::db::DbError;
 use crate::ledger::{AtOnce, Committed, DoneAtOnce, JobId, RecordedJobs, WholeJob};
@@ -71,7 +72,7 @@ pub(super) struct Recording<'s> {
     pub(super) submitter: &'s Submitter<'s>,
     pub(super) submitted: Vec<Result<Submitted, SubmitError>>,
     /// Those that come next, and are not recorded yet.
-    pub(super) whole: Vec<WholeJob>,
+    pub(super) whole: Vec<(WholeJob, Option<Box<IfOverLimit>>)>,
     turn: RecordTurn,
 }
 
@@ -89,7 +90,7 @@ impl<'s> Recording<'s> {
     /// the numbers of jobs are in the order in which they were handed in. If any could not be recorded, none after it is.
     pub(super) async fn whole_so_far(&mut self) -> Result<(), DbError> {
         let has_come = self.turn.comes().await;
-        let mut jobs = std::mem::take(&mut self.whole);
+        let (mut jobs, mut if_over): (Vec<WholeJob>, Vec<_>) = std::mem::take(&mut self.whole).into_iter().unzip();
         while !jobs.is_empty() {
             if !has_come || self.is_behind() {
                 self.submitted.extend(jobs.iter().map(|_| Err(behind().into())));
@@ -99,8 +100,9 @@ impl<'s> Recording<'s> {
                 None => Vec::new(),
                 Some(hand) => jobs.split_off(together(hand, &jobs)),
             };
-            self.record(jobs).await;
-            jobs = rest;
+            let rest_if_over = if_over.split_off(jobs.len());
+            self.record(jobs, if_over).await;
+            (jobs, if_over) = (rest, rest_if_over);
         }
         if has_come && !self.is_behind() {
             Ok(())
@@ -116,7 +118,7 @@ impl<'s> Recording<'s> {
     }
 
     /// Records jobs in one transaction, carried out if they may be.
-    async fn record(&mut self, jobs: Vec<WholeJob>) {
+    async fn record(&mut self, jobs: Vec<WholeJob>, if_over: Vec<Option<Box<IfOverLimit>>>) {
         let ledger = self.submitter.ledger;
         if let Some(hand) = self.submitter.hand
             && jobs.first().is_some_and(|job| hand.takes(job).is_some())
@@ -129,7 +131,7 @@ impl<'s> Recording<'s> {
                     let is_queued = done.claims.is_empty();
                     hand.done(done, since);
                     drop(place);
-                    return self.add_all(&jobs, committed, is_queued).await;
+                    return self.add_all((jobs, if_over), committed, is_queued).await;
                 }
                 // Whether it took effect is unknown; who brought them brings them again.
                 Err(error @ DbError::Unavailable(_)) => {
@@ -143,17 +145,17 @@ impl<'s> Recording<'s> {
         match ledger.record_all(jobs.clone()).await {
             Ok(committed) => {
                 crate::failpoint::hit("after-record");
-                self.add_all(&jobs, committed, true).await;
+                self.add_all((jobs, if_over), committed, true).await;
             }
             // What is wrong with one of them is not the others'.
             Err(error) if jobs.len() > 1 && !error.passes() => {
                 tracing::warn!(%error, "{} jobs could not be recorded together and are one by one", jobs.len());
-                for job in jobs {
-                    let id = job.id;
-                    let committed = ledger.record_all(vec![job]).await;
+                for (job, if_over) in jobs.into_iter().zip(if_over) {
+                    let committed = ledger.record_all(vec![job.clone()]).await;
                     let committed = committed.and_then(|one| one.into_iter().next().ok_or_else(lost));
                     crate::failpoint::hit("after-record");
-                    self.add(id, 1, committed).await;
+                    self.add_whole((job, if_over), 1, committed.map_err(SubmitError::from))
+                        .await;
                 }
             }
             Err(error) => self.submitted.extend(jobs.iter().map(|_| Err(error.clone().into()))),
@@ -161,20 +163,45 @@ impl<'s> Recording<'s> {
     }
 
     /// Adds what became of jobs that were recorded together, and rings for those that are new, if they are queued.
-    async fn add_all(&mut self, jobs: &[WholeJob], committed: Vec<Committed>, is_queued: bool) {
+    async fn add_all(
+        &mut self,
+        (jobs, if_over): (Vec<WholeJob>, Vec<Option<Box<IfOverLimit>>>),
+        committed: Vec<Committed>,
+        is_queued: bool,
+    ) {
         let new = committed.iter().filter(|one| is_queued && **one == Committed::Queued);
         let mut tickets = new.count().min(TICKETS_TOGETHER);
-        for (job, committed) in jobs.iter().zip(committed) {
+        for (job, committed) in jobs.into_iter().zip(if_over).zip(committed) {
             let rung = match committed {
                 Committed::Queued => std::mem::take(&mut tickets),
                 _ => 0,
             };
-            self.add(job.id, rung, Ok(committed)).await;
+            self.add_whole(job, rung, Ok(committed)).await;
+        }
+    }
+
+    /// As [`add`](Self::add) for one that was to be recorded whole; if a limit leaves too little for it, it is recorded to wait.
+    async fn add_whole(
+        &mut self,
+        (job, if_over): (WholeJob, Option<Box<IfOverLimit>>),
+        tickets: usize,
+        committed: Result<Committed, SubmitError>,
+    ) {
+        let id = job.id;
+        match (committed, if_over) {
+            (Ok(Committed::OverLimit(taken)), Some(if_over)) => {
+                // Boxed, as it is large and would be carried in every future around it.
+                match Box::pin(if_over.record_whole(self.submitter.ledger, job, taken)).await {
+                    Ok((draft, committed)) => self.add(draft.id, 1, Ok(committed)).await,
+                    Err(error) => self.submitted.push(Err(error)),
+                }
+            }
+            (committed, _) => self.add(id, tickets, committed).await,
         }
     }
 
     /// Adds what became of one, and rings for it as often as that.
-    pub(super) async fn add(&mut self, job: JobId, tickets: usize, committed: Result<Committed, DbError>) {
+    pub(super) async fn add(&mut self, job: JobId, tickets: usize, committed: Result<Committed, SubmitError>) {
         self.submitted.push(match committed {
             Ok(Committed::Queued) => {
                 if tickets > 0 {
@@ -183,10 +210,11 @@ impl<'s> Recording<'s> {
                 Ok(Submitted::Queued(job))
             }
             Ok(Committed::AwaitingApproval) => Ok(Submitted::AwaitingApproval(job)),
+            Ok(Committed::OverLimit(_)) => Err(lost().into()),
             Ok(Committed::Same(id)) => Ok(Submitted::Same(id)),
             Ok(Committed::OriginLost) => Err(SubmitError::OriginLost),
             Ok(Committed::KeyReused(id)) => Err(SubmitError::KeyReused(id)),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         });
     }
 }

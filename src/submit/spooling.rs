@@ -94,12 +94,17 @@ impl<'s, 'r> Spooling<'s, 'r> {
     /// Keeps the plan with the job, for whoever is to approve it.
     pub(super) async fn keep_plan(&mut self, head: &KeptHead) -> Result<(), SubmitError> {
         let job = self.job().await?;
+        let keeping = self.take_plan()?;
+        Ok(keeping.keep(self.ledger, job, head).await?)
+    }
+
+    /// The plan, for whoever may have to approve it.
+    pub(super) fn take_plan(&mut self) -> Result<Keeping, SubmitError> {
         let destructive = std::mem::take(&mut self.destructive);
-        let keeping = match &self.plan {
+        Ok(match &self.plan {
             Some(plan) => Keeping::of_file(plan, destructive).map_err(KeepError::from)?,
             None => std::mem::take(&mut self.keeping),
-        };
-        Ok(keeping.keep(self.ledger, job, head).await?)
+        })
     }
 
     pub(super) fn spooled(self) -> Spooled {

@@ -6,6 +6,7 @@ mod expiry;
 mod killed;
 mod limits;
 mod property;
+mod remembered;
 mod undone;
 mod waiting;
 

@@ -7,9 +7,10 @@
 //! ([`closing::close`]). Outcomes are cheap because the usual one is not written: a row of a done chunk
 //! without a record in `row_outcomes` was applied.
 //!
-//! Locks are taken in the order store, chunks, jobs, audit record; nothing here may reverse it.
+//! Locks are taken in the order allowances, store, chunks, jobs, audit record; nothing here may reverse it.
 
 mod actor;
+mod allowances;
 mod approval;
 pub mod approvers;
 pub mod artifacts;
@@ -56,6 +57,7 @@ mod whole;
 pub mod workers;
 
 pub use actor::{Actor, Via};
+pub use allowances::{AllowanceTaking, Counter, Limited, TakenToday};
 pub use approval::{Decided, DecisionRefused};
 pub use artifacts::{Artifact, Made};
 pub use at_once::{AtOnce, DoneAtOnce};
@@ -72,7 +74,7 @@ pub use lookup::JobLookup;
 pub use names::{NameKey, StoreName};
 pub use origin::{BroughtBy, FireOrigin, Origin, OriginIntake};
 pub use outcome::Outcome;
-pub use plan::{Commit, Committed, Draft, Gate, NewChunk, NewJob};
+pub use plan::{Commit, Committed, Draft, Gate, NewChunk, NewJob, Undoes};
 pub use policy::StoredPolicy;
 pub use record::RecordedJobs;
 pub use replies::{Reply, ReplyTo, TakenReplies};

@@ -4,6 +4,7 @@
 //! removed by the sweep when its submitter died. Sealing makes it `queued` in one transaction, unless the
 //! same work is queued already. A file whose rows are all in one chunk needs none of that, see [`record`](super::record).
 
+use super::allowances::{AllowanceTaking, Allowances, TakenToday};
 use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
 use super::job::to_json;
 use super::origin::{JobLink, Settled};
@@ -83,9 +84,31 @@ pub struct Commit {
     /// Whether rows whose state is no longer as planned are refused.
     pub checks_drift: bool,
     /// The job that this one takes back.
-    pub undoes: Option<JobId>,
+    pub undoes: Option<Undoes>,
     /// Why the job has to be approved first; `None` when it may run.
     pub gate: Option<Gate>,
+    /// What it takes from limits of the day, if it need not be approved.
+    pub takings: Vec<AllowanceTaking>,
+}
+
+/// What an undo takes back.
+#[derive(Debug, Clone, Copy)]
+pub struct Undoes {
+    /// The job.
+    pub job: JobId,
+    /// Whether it would have to be approved if it were not for whoever submitted that job.
+    pub is_own: bool,
+}
+
+impl std::fmt::Display for Undoes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let own = if self.is_own {
+            ", without approval for the person who submitted it"
+        } else {
+            ""
+        };
+        write!(f, "undoes job {}{own}", self.job)
+    }
 }
 
 impl From<Settled> for Committed {
@@ -130,6 +153,8 @@ pub enum Committed {
     KeyReused(JobId),
     /// What brought it is not the submitter's any more; nothing was queued.
     OriginLost,
+    /// A limit of the day leaves too little for it, of which that much was taken; nothing was queued. It has to be approved.
+    OverLimit(TakenToday),
 }
 
 /// A job that has no rows yet.
@@ -306,6 +331,7 @@ impl Ledger {
         let (now, policy) = (self.clock.now_millis(), self.policy().number);
         self.db
             .write(move |tx| {
+                let mut allowances = Allowances::lock(tx, now, commit.takings.iter())?;
                 if let Some(settled) = origin::settled(tx, &[commit.origin])?.pop().flatten() {
                     discard(tx, job)?;
                     return Ok(settled.into());
@@ -320,6 +346,10 @@ impl Ledger {
                     discard(tx, job)?;
                     return Ok(other);
                 }
+                if let Err(taken) = allowances.take(&commit.takings) {
+                    return Ok(Committed::OverLimit(taken));
+                }
+                allowances.write(tx)?;
                 // Rows that were spooled by another job have been measured.
                 tx.send(
                     "UPDATE inputs SET sha256 = $2, bytes = $3, rows = $4, notes = $5, sheet = $6
@@ -405,7 +435,7 @@ impl Ledger {
                     submitted.plan_hash = Some(seal::seal(tx, job.seq)?);
                 }
                 submitted.note = Some(if let Some(undone) = commit.undoes {
-                    format!("undoes job {undone}{}", under(policy))
+                    format!("{undone}{}", under(policy))
                 } else {
                     let origin = origin::notes(tx, &[commit.origin])?.pop().flatten();
                     submitted_note(queued.text(0)?, &commit.sha256, origin, policy)

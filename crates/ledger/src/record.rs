@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::allowances::Allowances;
 use super::at_once::{self, AtOnce, DoneAtOnce};
 use super::audit::{self, Action, AuditEntry};
 use super::closing::Closing;
@@ -64,6 +65,7 @@ fn record(
     worker: Option<&dyn AtOnce>,
     (now, policy): (i64, i64),
 ) -> Result<RecordedJobs, DbError> {
+    let mut allowances = Allowances::lock(tx, now, jobs.iter().flat_map(|job| &job.commit.takings))?;
     let origins: Vec<Option<Origin>> = jobs.iter().map(|job| job.commit.origin).collect();
     let settled = origin::settled(tx, &origins)?;
     let (mut known, before) = Known::find(tx, jobs, now)?;
@@ -83,6 +85,10 @@ fn record(
         }
         let same = known.same(job);
         if same.is_none() {
+            if let Err(taken) = allowances.take(&job.commit.takings) {
+                committed.push(Committed::OverLimit(taken));
+                continue;
+            }
             known.add(job);
             places.insert(job.id, new.len());
             new.push((job, Vec::new()));
@@ -101,6 +107,7 @@ fn record(
         links.extend(stands_for.and_then(|of| job.commit.link_to(of)));
         committed.push(same.unwrap_or(Committed::Queued));
     }
+    allowances.write(tx)?;
     let done = insert(tx, &new, worker, now)?;
     origin::link(tx, &links)?;
     replies::ask_all(tx, &asked)?;

@@ -9,7 +9,7 @@ pub struct WholeJob {
     pub id: JobId,
     /// What was known before its file was read.
     pub new: NewJob,
-    /// What is known now. It needs no approval.
+    /// What is known now. It needs no approval, unless a limit of the day leaves too little for it.
     pub commit: Commit,
     /// Its rows; `None` of a file that has none.
     pub chunk: Option<NewChunk>,

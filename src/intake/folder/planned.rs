@@ -17,8 +17,8 @@ use super::waiting::{self, BesideFile, PLAN_HEAD};
 use super::{Desk, FolderError, last_of, publish, redacted, stem_and};
 use crate::file::WholeFile;
 use crate::intake::reasons::RefusedFile;
-use crate::ledger::Parameters;
 use crate::ledger::drops::DroppedFile;
+use crate::ledger::{Parameters, Via};
 use crate::plan::document::{Document, Head, Tail, View};
 use crate::plan::held::HeldRows;
 use crate::plan::{Against, CheckedBlock, CustomerColumn, FaultLog, PlanError, Repeated};
@@ -76,6 +76,7 @@ pub(super) async fn plan_file(
         }),
         chunk_rows: service.settings.rules.chunk_rows,
         limits: service.rules().limits,
+        way: Via::Folder.as_str().to_owned(),
     };
     // Boxed, as it is large and would be carried in every future around it.
     let is_broken = match Box::pin(plan(asked, &mut [&mut writing], &|_| ())).await {

@@ -146,6 +146,10 @@ async fn the_plans_of_an_undo_and_of_a_plan_file_are_kept_and_go_with_the_rows()
         .tenantry(&["jobs", "--kind", "bulk-add-users", "--json"])
         .ends(0)
         .json();
+    // Nobody takes even a job of their own back alone.
+    place
+        .tenantry(&["policy", "set", "approval.own_undo_within", "0s"])
+        .ends(0);
     let (undo, hash) = job(
         &place,
         &["undo", made["job"].as_str().expect("a job"), "--submit", "--json"],

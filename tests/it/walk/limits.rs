@@ -14,7 +14,7 @@ use tenantry_store::Stores;
 use crate::place::{CUSTOMERS, On, Place, TestJob, Work, apply, by, column, on_both, outcomes, settings};
 
 /// The limits that a policy with these keys under `limits` makes, where the configuration leaves it to that.
-fn limits(keys: &[(&str, u64)]) -> Limits {
+pub(super) fn limits(keys: &[(&str, u64)]) -> Limits {
     let config = Config::from_layers(None, [], Vec::new()).expect("a sound configuration");
     let values = keys
         .iter()
@@ -22,7 +22,7 @@ fn limits(keys: &[(&str, u64)]) -> Limits {
     app::limits_by(&values.collect(), &config)
 }
 
-fn users(numbers: std::ops::Range<usize>) -> String {
+pub(super) fn users(numbers: std::ops::Range<usize>) -> String {
     let rows: String = numbers
         .map(|n| format!("A-1,user{n}@alpha.onmicrosoft.com,F{n},L\n"))
         .collect();
@@ -30,7 +30,7 @@ fn users(numbers: std::ops::Range<usize>) -> String {
 }
 
 /// New passwords for some of the users.
-fn resets(numbers: std::ops::Range<usize>) -> String {
+pub(super) fn resets(numbers: std::ops::Range<usize>) -> String {
     let rows: String = numbers
         .map(|n| format!("A-1,user{n}@alpha.onmicrosoft.com\n"))
         .collect();
@@ -91,7 +91,7 @@ on_both! {
         assert_eq!(over, ["3 of the 10 users of alpha.onmicrosoft.com, more than 29 %"]);
         let few = reasons(&ledger, "reset-passwords", &resets(0..3), limits(&[("user_percent", 29), ("user_percent_from", 4)])).await;
         assert!(few.is_empty(), "{few:?}");
-        let just = reasons(&ledger, "reset-passwords", &resets(3..6), limits(&[("user_percent", 30), ("user_percent_from", 3)])).await;
+        let just = reasons(&ledger, "reset-passwords", &resets(3..6), limits(&[("user_percent", 60), ("user_percent_from", 3)])).await;
         assert!(just.is_empty(), "{just:?}");
         // Nothing is done to those who have a new password already.
         let done = reasons(&ledger, "reset-passwords", &resets(0..6), limits(&[("user_percent", 0), ("user_percent_from", 1)])).await;

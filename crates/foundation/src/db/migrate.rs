@@ -46,6 +46,7 @@ const STEPS: &[(i64, &str, Option<Fill>)] = &[
     (31, include_str!("schema/0031-seals.sql"), None),
     (32, include_str!("schema/0032-policy.sql"), None),
     (33, include_str!("schema/0033-digests.sql"), None),
+    (34, include_str!("schema/0034-allowances.sql"), None),
 ];
 
 /// The schema version this program writes.
