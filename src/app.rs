@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
+use crate::anchor::Anchors;
 use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -103,6 +104,7 @@ fn settings(config: &Config) -> anyhow::Result<ServiceSettings> {
                 required: config.approval.required || !config.approval.keys.is_empty(),
                 keys: config.approval.keys()?.into(),
             },
+            anchors: config.audit.place()?.map(Anchors::new),
         },
         results: config.results.dir.clone(),
         form: config.results.form(),
@@ -149,9 +151,9 @@ pub fn limits(config: &Config) -> Limits {
     Limits {
         approval: approval.required,
         approval_within: approval.within,
+        own_undo_within: approval.own_undo_within,
         user_share: f64::from(limits.user_percent) / 100.0,
         user_share_from: limits.user_percent_from,
-        own_undo_within: approval.own_undo_within,
         destructive_rows: limits.destructive_rows,
         rows: limits.rows,
         errors: ErrorLimit {

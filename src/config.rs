@@ -35,6 +35,7 @@ pub(crate) use partner_center::PartnerCenterConfig;
 pub use passwords::PasswordsConfig;
 pub use schedules::{AfterRun, IfMissing, IfSame, Missed, Overlap, Pick, ScheduleConfig, SchedulesConfig};
 
+use crate::anchor::AnchorPlace;
 use crate::db::ConnectOptions;
 use crate::receipt::{Form, TableFormat};
 use crate::secret::SecretUrl;
@@ -64,6 +65,7 @@ pub struct Config {
     pub listen: ListenConfig,
     pub retry: RetryConfig,
     pub approval: ApprovalConfig,
+    pub audit: AuditConfig,
     pub limits: LimitsConfig,
     pub transfers: TransfersConfig,
     pub partner_center: PartnerCenterConfig,
@@ -169,10 +171,10 @@ pub struct ApprovalConfig {
     pub required: bool,
     #[serde(with = "duration")]
     pub within: Duration,
-}
-
     #[serde(with = "duration")]
     pub own_undo_within: Duration,
+}
+
 impl ApprovalConfig {
     /// The keys, as the ledger has them.
     pub fn keys(&self) -> Result<Vec<String>, ConfigError> {
@@ -181,6 +183,31 @@ impl ApprovalConfig {
             Err(error) => Err(ConfigError(vec![format!("approval.keys: {error}")])),
         };
         self.keys.iter().map(read).collect()
+    }
+}
+
+/// `[audit]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditConfig {
+    pub anchor: String,
+    #[serde(with = "list")]
+    pub anchor_command: Vec<String>,
+}
+
+impl AuditConfig {
+    /// Where anchors are put, if anywhere.
+    pub(crate) fn place(&self) -> Result<Option<AnchorPlace>, ConfigError> {
+        let fault = |key: &str, why: String| ConfigError(vec![format!("{key}: {why}")]);
+        let named = AnchorPlace::parse(&self.anchor).map_err(|why| fault("audit.anchor", why))?;
+        match (named, self.anchor_command.as_slice()) {
+            (named, []) => Ok(named),
+            (None, words) => Ok(Some(AnchorPlace::Command(words.to_vec()))),
+            (Some(_), _) => Err(fault(
+                "audit.anchor_command",
+                "expected only one of `audit.anchor` and this".to_owned(),
+            )),
+        }
     }
 }
 

@@ -30,6 +30,7 @@
 //! receipt      the formats of results, rejects and receipt
 //! table        CSV and workbooks as spreadsheets open them
 //! queue        the doorbell: embedded, or Redis; apalis' worker around either
+//! anchor       where the newest audit record is anchored, beyond the database's reach
 //! metrics      what a process counts
 //! modes        who may read what is written
 //! ```
@@ -93,6 +94,7 @@ pub(crate) use tenantry_partner_center as partner_center;
 pub(crate) use tenantry_store as store;
 pub(crate) use tenantry_timing as timing;
 
+mod anchor;
 mod app;
 mod cli;
 mod config;

@@ -46,6 +46,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::anchor::Anchors;
 use crate::backoff::Backoff;
 use crate::db::DbError;
 use crate::delivery::Roots;
@@ -104,6 +105,8 @@ pub struct RunnerSettings {
     pub roots: Roots,
     /// What has to be approved.
     pub gates: GateSettings,
+    /// Where the audit record is anchored.
+    pub anchors: Option<Arc<Anchors>>,
 }
 
 impl RunnerSettings {
@@ -218,6 +221,9 @@ impl Runner {
         stop.cancel();
         finished.cancel();
         background.wait().await;
+        if let Some(anchors) = self.settings.anchors.as_ref().filter(|_| self.broken.get().is_none()) {
+            anchors.end(&self.ledger).await;
+        }
         self.sign_off().await;
         match self.broken.get() {
             Some(error) => Err(error.clone().into()),

@@ -59,6 +59,9 @@ struct VerifyArgs {
     /// A record's number and hash, noted earlier, that must still be in the chain
     #[arg(long, value_name = "SEQ:HASH")]
     anchor: Option<Anchor>,
+    /// A file with anchors, such as `audit.anchor` makes, or a log with them among other lines: each must still be in the chain
+    #[arg(long, value_name = "FILE", conflicts_with = "anchor")]
+    anchors: Option<PathBuf>,
     /// Check this export (lines of JSON, all jobs) instead, or - for one on standard input; no database is asked
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -95,18 +98,20 @@ pub(super) async fn audit(args: AuditArgs, config: Config, json: bool) -> anyhow
     match args.command.unwrap_or(AuditCommand::Log(args.log)) {
         AuditCommand::Verify(VerifyArgs {
             anchor,
+            anchors,
             file: Some(file),
             ..
         }) => {
-            let report = tokio::task::spawn_blocking(move || verify_file(&file, anchor)).await??;
+            let verify = move || verify_file(&file, noted(anchor, anchors.as_deref(), None)?);
+            let report = tokio::task::spawn_blocking(verify).await??;
             tell(&report, None, json)
         }
         AuditCommand::Verify(args) => {
             on_ledger(config, async |app| {
-                let report = app
-                    .service
-                    .patiently(|| app.service.ledger.verify_audit(args.anchor.clone()))
-                    .await?;
+                let (VerifyArgs { anchor, anchors, .. }, ledger) = (&args, &app.service.ledger);
+                let number = ledger.installation().number();
+                let noted = noted(anchor.clone(), anchors.as_deref(), Some(number))?;
+                let report = app.service.patiently(|| ledger.verify_audit(noted.clone())).await?;
                 let deep = if args.deep {
                     Some(app.service.patiently(|| app.service.ledger.verify_deep()).await?)
                 } else {
@@ -280,7 +285,46 @@ async fn job(app: &App, text: Option<&str>) -> anyhow::Result<Option<JobId>> {
     }
 }
 
-fn verify_file(path: &Path, anchor: Option<Anchor>) -> anyhow::Result<ChainReport> {
+/// Anchors that were noted: the one that is given, or those in a file, where a line without any says nothing. Of another ledger than
+/// `installation` are those that say so.
+fn noted(anchor: Option<Anchor>, file: Option<&Path>, installation: Option<u64>) -> anyhow::Result<Vec<Anchor>> {
+    let Some(path) = file else {
+        return Ok(anchor.into_iter().collect());
+    };
+    let name = input::name(path);
+    let cannot = || format!("{name} cannot be read");
+    let mut file = BufReader::new(File::open(path).with_context(cannot)?);
+    let (mut noted, mut line) = (Vec::new(), Vec::new());
+    loop {
+        line.clear();
+        let read = (&mut file).take(LONGEST_LINE).read_until(b'\n', &mut line);
+        if read.with_context(cannot)? == 0 {
+            break;
+        }
+        let text = String::from_utf8_lossy(&line);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let Some((at, anchor)) = words
+            .iter()
+            .enumerate()
+            .rev()
+            .find_map(|(at, word)| Some((at, word.parse::<Anchor>().ok()?)))
+        else {
+            continue;
+        };
+        let of: Option<u64> = at.checked_sub(1).and_then(|before| words[before].parse().ok());
+        if of.is_none() || installation.is_none() || of == installation {
+            noted.push(anchor);
+        }
+    }
+    if noted.is_empty() {
+        bail!(
+            "{name} has no anchor of this ledger, which is the number of a record, a colon and its 64 digits of hash"
+        );
+    }
+    Ok(noted)
+}
+
+fn verify_file(path: &Path, anchors: Vec<Anchor>) -> anyhow::Result<ChainReport> {
     let name = input::name(path);
     let cannot = || format!("{name} cannot be read");
     let from: Box<dyn Read> = if input::is_standard_input(path) {
@@ -289,7 +333,7 @@ fn verify_file(path: &Path, anchor: Option<Anchor>) -> anyhow::Result<ChainRepor
         Box::new(File::open(path).with_context(cannot)?)
     };
     let mut file = BufReader::new(from);
-    let mut checker = Checker::part(anchor);
+    let mut checker = Checker::part(anchors);
     let mut line = Vec::new();
     let mut number = 0_u64;
     loop {
@@ -369,9 +413,16 @@ fn tell_people(out: &mut dyn Write, report: &ChainReport, intact: bool) -> std::
         writeln!(out, "… and {} more", report.fault_count - kept)?;
     }
     if report.anchor_before {
-        writeln!(out, "the records begin after the anchor, so it says nothing about them")?;
+        writeln!(
+            out,
+            "the records begin after what is anchored, which says nothing about them"
+        )?;
     }
     let records = output::counted(report.records, "record");
+    if report.anchors > 1 {
+        let (all, lost) = (report.anchors, report.anchors_lost);
+        writeln!(out, "{all} anchors: the chain holds {}, and not {lost}", all - lost)?;
+    }
     let (Some(first), Some(last), Some(hash)) = (report.first, report.last, &report.hash) else {
         return if intact {
             writeln!(out, "intact: {records}")

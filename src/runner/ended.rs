@@ -38,6 +38,9 @@ impl Runner {
             rejected = counts.rejected, failed = counts.failed, cancelled = counts.cancelled, waited_ms, duration_ms,
             "job {id} ended: {state}"
         );
+        if let Some(anchors) = &self.settings.anchors {
+            anchors.job_ended();
+        }
         self.metrics
             .finished(&claim.kind, how, [claim.created_at, claim.started_at, now]);
         if let Some(approved_at) = claim.approved_at {

@@ -49,6 +49,10 @@ impl Runner {
                 runner.ledger.discard_stale_plans(&mut seen).await
             }
         }));
+        if let Some(anchors) = &self.settings.anchors {
+            let daily = self.scope == Scope::All;
+            tasks.spawn(anchors.clone().serve(self.ledger.clone(), daily, stop.clone()));
+        }
         if self.scope != Scope::All {
             return;
         }
@@ -71,11 +75,11 @@ impl Runner {
                 runner.ledger.forget_lost_workers().await?;
                 let keep = runner.settings.spool_keep.as_millis() as i64;
                 runner.ledger.forget_names(keep).await?;
+                runner.ledger.forget_allowances().await?;
                 while runner.ledger.prune_spool(keep).await?.is_more {}
                 Ok(())
             },
         ));
-                runner.ledger.forget_allowances().await?;
         if let Some(configured) = self.settings.keep_jobs {
             tasks.spawn(self.clone().round(
                 "jobs that ended long ago",

@@ -3,6 +3,7 @@
 mod counts;
 mod deep;
 mod transfers;
+mod trust;
 mod workers;
 
 use std::path::{Path, PathBuf};
@@ -39,6 +40,7 @@ pub(crate) async fn examine(
     findings.extend(workers::workers(config).await);
     findings.extend(counts::counts(config, repair).await);
     findings.extend(transfers::transfers(config, repair).await);
+    findings.extend(trust::trust(config).await);
     if is_deep {
         findings.extend(deep::deep(config).await);
     }

@@ -1,5 +1,6 @@
 //! The audit record: what is recorded, that it cannot be changed quietly, and what `tenantry audit` says of it.
 
+mod anchors;
 mod command;
 mod tampering;
 

@@ -218,6 +218,7 @@ pub(crate) fn settings(concurrency: usize) -> RunnerSettings {
         form: Form::default(),
         roots: Roots::new(["/".into()]),
         gates: GateSettings::default(),
+        anchors: None,
     }
 }
 

@@ -48,6 +48,8 @@ const APPROVERS: &str = "approval.approvers";
 
 /// Digits of a plan's hash.
 const HASH_DIGITS: usize = 64;
+/// Recorded of an approval that nobody had to sign.
+const BY_NAME_ALONE: &str = "by name alone, as nobody's key was enrolled";
 
 /// What a decision came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,10 +116,13 @@ impl Ledger {
                     Ok(leave) => leave,
                     Err(why) => return Ok(Decided::Refused(why.into())),
                 };
-                let note = leave.map(|leave| {
-                    by.name = leave.name;
-                    format!("{}\n{}", signing::until_note(until), leave.note)
-                });
+                let note = match leave {
+                    Some(leave) => {
+                        by.name = leave.name;
+                        format!("{}\n{}", signing::until_note(until), leave.note)
+                    }
+                    None => BY_NAME_ALONE.to_owned(),
+                };
                 let named = StoredPolicy::read(tx)?.values.remove(APPROVERS).unwrap_or_default();
                 let mut names = named
                     .split(',')
@@ -135,7 +140,7 @@ impl Ledger {
                 let decision = JobDecision {
                     action: Action::Approved,
                     by: Some(&by),
-                    note,
+                    note: Some(note),
                     late: DecisionRefused::NotWaiting("decided on already"),
                 };
                 decision.record(tx, approved, now)

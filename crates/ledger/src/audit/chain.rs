@@ -21,6 +21,60 @@ pub struct Anchor {
     pub hash: String,
 }
 
+impl std::fmt::Display for Anchor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.seq, self.hash)
+    }
+}
+
+/// Anchors to be found in a chain, as little as can be kept of each.
+#[derive(Debug, Default)]
+struct NotedAnchors(Vec<OneAnchor>);
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct OneAnchor {
+    seq: i64,
+    hash: [u8; 32],
+    is_held: bool,
+}
+
+impl NotedAnchors {
+    fn new(anchors: impl IntoIterator<Item = Anchor>) -> Self {
+        let one = |anchor: Anchor| OneAnchor {
+            seq: anchor.seq,
+            hash: bytes_of(&anchor.hash),
+            is_held: false,
+        };
+        let mut all: Vec<OneAnchor> = anchors.into_iter().map(one).collect();
+        all.sort_unstable();
+        all.dedup();
+        Self(all)
+    }
+
+    /// The chain has this record with that hash.
+    fn hold(&mut self, seq: i64, hash: &str) {
+        let first = self.0.partition_point(|anchor| anchor.seq < seq);
+        let of_seq = self.0[first..].iter_mut().take_while(|anchor| anchor.seq == seq);
+        let mut of_seq = of_seq.peekable();
+        if of_seq.peek().is_some() {
+            let hash = bytes_of(hash);
+            of_seq.for_each(|anchor| anchor.is_held |= anchor.hash == hash);
+        }
+    }
+}
+
+/// 64 digits as they are kept. What is no digit makes another hash of it, which is then found nowhere.
+fn bytes_of(hash: &str) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
+        *byte = hash
+            .get(at..at + 2)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            .unwrap_or_default();
+    }
+    bytes
+}
+
 impl std::str::FromStr for Anchor {
     type Err = String;
 
@@ -93,8 +147,12 @@ pub struct ChainReport {
     pub fault_count: u64,
     /// The first of them.
     pub faults: Vec<ChainFault>,
-    /// The records begin after the anchor, so it says nothing about them.
+    /// The records begin after the anchor, or after all of them, so that says nothing about them.
     pub anchor_before: bool,
+    /// Anchors that were looked for in the chain.
+    pub anchors: u64,
+    /// Those of them that it does not hold; the first is among the faults.
+    pub anchors_lost: u64,
 }
 
 /// Takes a chain record by record.
@@ -103,8 +161,7 @@ pub struct Checker {
     report: ChainReport,
     /// Number and previous hash the next record should have; the hash only while it can be relied on.
     next: Option<(i64, Option<String>)>,
-    anchor: Option<Anchor>,
-    anchored: bool,
+    anchors: NotedAnchors,
     searches: u32,
     /// Where the chain is there from its first record on, so that it is known who was enrolled.
     signatures: Option<SignatureCheck>,
@@ -112,19 +169,18 @@ pub struct Checker {
 
 impl Checker {
     /// For a chain from its first record on; `start` is where it has to begin.
-    pub fn whole(start: String, anchor: Option<Anchor>) -> Self {
-        let mut checker = Self::part(anchor);
+    pub fn whole(start: String, anchors: impl IntoIterator<Item = Anchor>) -> Self {
+        let mut checker = Self::part(anchors);
         checker.next = Some((1, Some(start)));
         checker
     }
 
     /// For records from anywhere in a chain to anywhere.
-    pub fn part(anchor: Option<Anchor>) -> Self {
+    pub fn part(anchors: impl IntoIterator<Item = Anchor>) -> Self {
         Self {
             report: ChainReport::default(),
             next: None,
-            anchor,
-            anchored: false,
+            anchors: NotedAnchors::new(anchors),
             searches: SEARCHES,
             signatures: Some(SignatureCheck::default()),
         }
@@ -161,12 +217,9 @@ impl Checker {
                 ChainFault::Unlinked { seq }
             });
         }
-        if let Some(anchor) = &self.anchor
-            && sound
-        {
-            let held = (anchor.seq == seq && anchor.hash == record.hash)
-                || (anchor.seq == seq.saturating_sub(1) && anchor.hash == record.prev);
-            self.anchored |= held;
+        if sound {
+            self.anchors.hold(seq, &record.hash);
+            self.anchors.hold(seq.saturating_sub(1), &record.prev);
         }
         if self.report.first.is_none() && seq != 1 {
             self.signatures = None;
@@ -240,13 +293,15 @@ impl Checker {
 
     /// The end, where nothing says what the last record should be.
     pub fn end(mut self) -> ChainReport {
-        if let Some(anchor) = self.anchor.take().filter(|_| !self.anchored) {
-            let before = self.report.first.is_some_and(|first| anchor.seq < first - 1);
-            if before {
-                self.report.anchor_before = true;
-            } else {
-                self.fault(ChainFault::AnchorLost { seq: anchor.seq });
-            }
+        let anchors = std::mem::take(&mut self.anchors).0;
+        let first = self.report.first;
+        let is_before = |anchor: &&OneAnchor| first.is_some_and(|first| anchor.seq < first - 1);
+        self.report.anchors = anchors.len() as u64;
+        self.report.anchor_before = !anchors.is_empty() && anchors.iter().all(|anchor| is_before(&anchor));
+        let lost = || anchors.iter().filter(|anchor| !anchor.is_held && !is_before(anchor));
+        self.report.anchors_lost = lost().count() as u64;
+        if let Some(OneAnchor { seq, .. }) = lost().next() {
+            self.fault(ChainFault::AnchorLost { seq: *seq });
         }
         self.report
     }

@@ -68,9 +68,25 @@ impl Ledger {
             .await
     }
 
+    /// The newest record, if there is any.
+    pub async fn audit_anchor(&self) -> Result<Option<Anchor>, DbError> {
+        self.db
+            .read(|tx| {
+                let head = tx.query_first("SELECT seq, hash FROM audit_head WHERE id = 1 AND seq > 0", &[])?;
+                let anchor = |row: Row| {
+                    Ok(Anchor {
+                        seq: row.int(0)?,
+                        hash: row.text(1)?.to_owned(),
+                    })
+                };
+                head.map(anchor).transpose()
+            })
+            .await
+    }
+
     /// Follows the whole chain and names what is wrong with it.
-    pub async fn verify_audit(&self, anchor: Option<Anchor>) -> Result<ChainReport, DbError> {
-        let mut walk = AuditWalk::from_the_start(self, anchor);
+    pub async fn verify_audit(&self, anchors: impl IntoIterator<Item = Anchor> + Send) -> Result<ChainReport, DbError> {
+        let mut walk = AuditWalk::from_the_start(self, anchors);
         loop {
             walk = match walk.on(self).await? {
                 AuditStep::Goes(walk) => walk,
@@ -98,9 +114,9 @@ pub enum AuditStep {
 
 impl AuditWalk {
     /// Before the first record.
-    pub fn from_the_start(ledger: &Ledger, anchor: Option<Anchor>) -> Self {
+    pub fn from_the_start(ledger: &Ledger, anchors: impl IntoIterator<Item = Anchor>) -> Self {
         Self {
-            checker: Checker::whole(start(ledger.installation.number()), anchor),
+            checker: Checker::whole(start(ledger.installation.number()), anchors),
             after: i64::MIN,
         }
     }
