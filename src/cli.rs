@@ -17,6 +17,7 @@ mod input;
 mod inspect;
 mod keygen;
 mod kinds;
+mod migrate;
 mod outcome;
 mod output;
 mod passwords;
@@ -78,7 +79,7 @@ struct Global {
     /// Ledger and store: sqlite:PATH or postgres://…
     #[arg(long, global = true, value_name = "URL")]
     ledger: Option<String>,
-    /// Queue: embedded or redis://…
+    /// Queue: embedded, redis://… or rediss://…
     #[arg(long, global = true, value_name = "URL")]
     queue: Option<String>,
     /// Print JSON instead of text
@@ -143,6 +144,8 @@ enum Command {
     Approvers(approvers::ApproversArgs),
     /// Show the audit record: who did what, newest first
     Audit(audit::AuditArgs),
+    /// Set the ledger up, or bring its schema up to date, and do nothing else; other commands do so, too, where their role may
+    Migrate,
     /// Copy an SQLite ledger to one file, consistently, while workers go on
     Backup(backup::BackupArgs),
     /// List customers, their subscriptions or their users
@@ -293,6 +296,7 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<CommandEnd> {
         Command::Keygen(args) => keygen::keygen(&args, json),
         Command::Customers(args) => on_ledger(config, async |app| customers::customers(&args, app, json).await).await,
         Command::Kinds => kinds::kinds(json),
+        Command::Migrate => migrate::migrate(&config, json).await,
         Command::Backup(args) => backup::backup(&args, &config, json).await,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => sandbox::sandbox(*args, json).await,

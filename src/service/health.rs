@@ -9,7 +9,7 @@ mod workers;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::db::{ConnectOptions, Db, DbError, SCHEMA_VERSION};
+use crate::db::{ConnectOptions, Db, DbError, Rights, SCHEMA_VERSION};
 use crate::delivery::try_dir;
 use crate::input::Meter;
 use crate::ledger::Actor;
@@ -88,14 +88,40 @@ async fn ledger(config: &Config) -> Finding {
                 format!("it is not there and cannot be made: {error}; make room there, or set `ledger.url`"),
             ),
         },
-        Ok(version) if version <= SCHEMA_VERSION => match write_and_remove(url).await {
-            Ok(()) if version < SCHEMA_VERSION => (
+        Ok(version) if version <= SCHEMA_VERSION => match tried(url).await {
+            Ok(rights)
+                if rights
+                    .as_ref()
+                    .is_some_and(|rights| rights.is_standby || !rights.writes) =>
+            {
+                (false, reads_only(version, rights.as_ref()))
+            }
+            Ok(Some(rights)) if version < SCHEMA_VERSION && !rights.owns => (
+                false,
+                format!(
+                    "schema version {version}, and this program works with {SCHEMA_VERSION}; the role `{}` may not change that: \
+                     run `tenantry migrate` as the role that owns the tables",
+                    rights.role
+                ),
+            ),
+            Ok(_) if version < SCHEMA_VERSION => (
                 true,
                 format!(
                     "schema version {version}, can be written; the first command that writes brings it to {SCHEMA_VERSION}"
                 ),
             ),
-            Ok(()) => (true, format!("schema version {version}, up to date, can be written")),
+            Ok(Some(Rights { role, owns: true, .. })) => (
+                true,
+                format!(
+                    "schema version {version}, up to date, can be written; the role `{role}` owns the tables, and could switch off \
+                     what guards the audit record: docs/guides/postgresql.md has one that cannot"
+                ),
+            ),
+            Ok(Some(Rights { role, .. })) => (
+                true,
+                format!("schema version {version}, up to date, can be written; the role `{role}` cannot change tables"),
+            ),
+            Ok(None) => (true, format!("schema version {version}, up to date, can be written")),
             Err(error) => (
                 false,
                 format!(
@@ -120,11 +146,36 @@ async fn ledger(config: &Config) -> Finding {
     }
 }
 
+/// What is said where nothing can be written, and is not to be.
+fn reads_only(version: i64, rights: Option<&Rights>) -> String {
+    let who = match rights {
+        Some(Rights { is_standby: true, .. }) => "the server is a standby, which only reads".to_owned(),
+        Some(Rights { role, .. }) => format!("the role `{role}` only reads"),
+        None => "it is only read".to_owned(),
+    };
+    format!(
+        "schema version {version}; {who}: `audit verify`, `jobs`, `show`, `customers` and the like work, and whatever submits, approves or \
+         carries out needs a role and a server that write"
+    )
+}
+
 /// The directory in which the file of an SQLite ledger lies, or is to lie.
 fn place_of(url: &str) -> Option<PathBuf> {
     let path = url.strip_prefix("sqlite:")?;
     let path = Path::new(path.strip_prefix("//").unwrap_or(path));
     Some(path.parent().unwrap_or(Path::new("")).to_owned())
+}
+
+/// What the role at hand can do, and whether that is so.
+async fn tried(url: &str) -> Result<Option<Rights>, DbError> {
+    let db = Db::open_as_it_is(url, ConnectOptions::with_connections(1))?;
+    let rights = db.rights().await;
+    db.close().await;
+    let rights = rights?;
+    if rights.as_ref().is_none_or(|rights| rights.writes && !rights.is_standby) {
+        write_and_remove(url).await?;
+    }
+    Ok(rights)
 }
 
 /// Writes something to the ledger that takes room, commits it, and takes it away again. The table has been the same in every
@@ -167,10 +218,12 @@ async fn source(sources: &Sources, name: &str) -> Finding {
 }
 
 async fn queue(config: &Config) -> Finding {
-    let (fine, says) = match Queue::connect(&config.queue.url, &config.queue.prefix, config.queue.timeout) {
+    let (fine, says) = match Queue::connect(&config.queue.url, config.queue.options()) {
         Err(error) => (
             false,
-            format!("{error}; set `queue.url` to `embedded` or `redis://HOST:PORT`"),
+            format!(
+                "{error}; set `queue.url` to `embedded`, or to `redis://HOST:PORT` or `rediss://HOST:PORT` of a Redis"
+            ),
         ),
         Ok(queue) => match queue.ping().await {
             Ok(info) => (true, info),

@@ -1,5 +1,11 @@
 //! The contract of a transaction, the same on every database: one statement for many rows does what one for each does.
 
+mod login;
+mod paths;
+mod pooled;
+mod roles;
+mod tls;
+
 use std::time::Duration;
 
 use tenantry_foundation::db::{ConnectOptions, Db, DbError, Tx, Value};

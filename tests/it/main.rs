@@ -8,6 +8,7 @@
 
 mod audit;
 mod backup;
+mod certificates;
 mod cli;
 mod config;
 mod contention;

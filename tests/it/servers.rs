@@ -11,6 +11,8 @@
 
 mod install;
 mod nursery;
+#[allow(dead_code, reason = "the benches pool nothing")]
+pub(crate) mod pooler;
 mod postgres;
 #[allow(dead_code, reason = "the benches start none")]
 pub(crate) mod prometheus;

@@ -13,6 +13,7 @@ mod batch;
 mod migrate;
 mod patience;
 mod postgres;
+mod rights;
 mod script;
 mod sqlite;
 mod value;
@@ -26,7 +27,10 @@ use thiserror::Error;
 
 pub use batch::{Batch, Cell};
 pub use migrate::SCHEMA_VERSION;
+use migrate::TablesPlace;
 pub use patience::patiently;
+pub use postgres::with_login;
+pub use rights::Rights;
 pub use value::{Row, Value};
 
 /// What can go wrong below the ledger and the store.
@@ -308,7 +312,8 @@ impl Db {
         let db = Self::connect(url, options)?;
         let mut again = OPEN_AGAIN;
         loop {
-            match db.write(migrate::migrate).await {
+            let place = db.place();
+            match db.write(move |tx| migrate::migrate(tx, place.as_ref())).await {
                 Err(DbError::Contended(_)) if again > 0 => again -= 1,
                 done => return done.map(|()| db),
             }
@@ -404,6 +409,22 @@ impl Db {
             engine,
             watch: Arc::default(),
         })
+    }
+
+    /// Where the tables lie, on PostgreSQL.
+    fn place(&self) -> Option<TablesPlace> {
+        match &self.engine {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres(postgres) => Some(postgres.place()),
+        }
+    }
+
+    /// What the role that is connected as can do; `None` on SQLite, which has none.
+    pub async fn rights(&self) -> Result<Option<Rights>, DbError> {
+        match self.dialect() {
+            Dialect::Sqlite => Ok(None),
+            Dialect::Postgres => self.read(Rights::read).await.map(Some),
+        }
     }
 
     /// Has each transaction from now on told to `watch`; only the first one counts.

@@ -21,6 +21,10 @@ impl Installation {
 
     /// The number the database has, or this one if it had none.
     pub fn recorded(self, tx: &mut dyn Tx) -> Result<Self, DbError> {
+        // Whoever only reads must not have to write.
+        if let Some(known) = Self::found(tx)? {
+            return Ok(known);
+        }
         tx.exec(
             "INSERT INTO meta (key, value) VALUES ('installation', $1) ON CONFLICT (key) DO NOTHING",
             &[self.0.to_string().into()],
@@ -30,10 +34,17 @@ impl Installation {
 
     /// The number the database has.
     pub fn read(tx: &mut dyn Tx) -> Result<Self, DbError> {
-        let found = tx.query("SELECT value FROM meta WHERE key = 'installation'", &[])?;
-        let text = found.first().map_or(Ok(""), |row| row.text(0))?;
-        text.parse()
-            .map(Self)
+        Self::found(tx)?.ok_or_else(|| DbError::Broken("the database has no installation number".to_owned()))
+    }
+
+    fn found(tx: &mut dyn Tx) -> Result<Option<Self>, DbError> {
+        let Some(row) = tx.query_first("SELECT value FROM meta WHERE key = 'installation'", &[])? else {
+            return Ok(None);
+        };
+        let text = row.text(0)?;
+        let number = text.parse().map(Self);
+        number
+            .map(Some)
             .map_err(|_| DbError::Broken(format!("installation is `{text}`, not a number")))
     }
 

@@ -15,6 +15,8 @@
 //! recycled     large buffers that are used again
 //! secret       values that are never shown
 //! moment       times as people and documents have them
+//! tls          whom to trust on the other side of a connection
+//! host         which hosts are this machine
 //! machine      the machine's name
 //! lock         locks that outlive a panic
 //! tasks        tasks beside the caller's own
@@ -27,6 +29,7 @@ pub mod clock;
 pub mod db;
 pub mod failpoint;
 pub mod file;
+pub mod host;
 pub mod input;
 pub mod installation;
 pub mod lock;
@@ -37,3 +40,4 @@ mod recycled;
 pub mod secret;
 pub mod signature;
 pub mod tasks;
+pub mod tls;

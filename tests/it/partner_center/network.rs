@@ -12,7 +12,8 @@ use tenantry_foundation::clock::Clock;
 use tenantry_partner_center::{Addresses, Credentials, PartnerCenter, Settings, Speaker};
 use tenantry_store::remote::{RemoteStore, StoreEnv};
 
-use self::servers::{Authority, Fate, Proxy, TlsServer, self_signed, unreliable};
+use self::servers::{Fate, Proxy, TlsServer, unreliable};
+use crate::certificates::{Authority, self_signed};
 use crate::place::{On, Place};
 use tenantry_foundation::secret::Secret;
 
@@ -74,7 +75,7 @@ async fn only_certificates_of_known_authorities_are_taken() {
     check(settings(&base, Some(ca_file.clone())))
         .await
         .expect("now it is known");
-    let itself = TlsServer::new(self_signed("127.0.0.1"), &BOTH).await;
+    let itself = TlsServer::new(self_signed("127.0.0.1", false), &BOTH).await;
     let base = format!("https://{}", itself.address);
     check(settings(&base, Some(ca_file.clone())))
         .await

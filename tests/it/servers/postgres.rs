@@ -5,8 +5,8 @@
 //! it as the user `postgres`, or `nobody` where there is none.
 
 use std::fs;
-use std::os::unix::fs::chown;
-use std::path::Path;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -26,6 +26,9 @@ pub(crate) struct PgServer {
     directory: ServerDirectory,
     durable: bool,
 }
+
+/// What brings its programs along.
+const PACKAGE: &str = "postgresql";
 
 static SHARED: OnceCell<PgServer> = OnceCell::const_new();
 /// An empty data directory, which servers get copies of: making one takes seconds.
@@ -104,6 +107,79 @@ impl PgServer {
         .await;
     }
 
+    /// A file that the server alone can read.
+    #[allow(dead_code, reason = "the benches use less of it")]
+    pub(crate) fn keep(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.directory.path().join(name);
+        fs::write(&path, text).expect("a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a file");
+        if let Some((user, group)) = servant() {
+            chown(&path, Some(user), Some(group)).expect("hand the file to PostgreSQL's user");
+        }
+        path
+    }
+
+    /// Has it speak TLS under that certificate.
+    #[allow(dead_code, reason = "the benches use less of it")]
+    pub(crate) async fn certified(&mut self, certificate: &str, key: &str) {
+        let (certificate, key) = (self.keep("server.crt", certificate), self.keep("server.key", key));
+        self.set(&[
+            ("ssl", "on"),
+            ("ssl_cert_file", &certificate.to_string_lossy()),
+            ("ssl_key_file", &key.to_string_lossy()),
+        ])
+        .await;
+    }
+
+    /// Changes settings, and restarts it.
+    #[allow(dead_code, reason = "the benches use less of it")]
+    pub(crate) async fn set(&mut self, settings: &[(&str, &str)]) {
+        let client = connect(&self.url("postgres")).await.expect("a connection");
+        for (name, value) in settings {
+            let sql = format!("alter system set {name} = '{value}'");
+            client.batch_execute(&sql).await.expect("a setting");
+        }
+        drop(client);
+        self.restart().await;
+    }
+
+    /// Lets people in by these rules, before those that let everybody in.
+    #[allow(dead_code, reason = "the benches use less of it")]
+    pub(crate) async fn let_in_by(&mut self, rules: &str) {
+        let path = self.directory.path().join("data/pg_hba.conf");
+        let usual = fs::read_to_string(&path).expect("rules");
+        fs::write(&path, format!("{rules}\n{usual}")).expect("rules");
+        self.restart().await;
+    }
+
+    /// A server that follows this one, and only reads.
+    #[allow(dead_code, reason = "the benches use less of it")]
+    pub(crate) async fn standby(&self) -> Self {
+        let directory = of_servant("postgres-standby");
+        let mut copy = as_servant("pg_basebackup", PACKAGE);
+        copy.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--pgdata"])
+            .arg(directory.path().join("data"))
+            .arg(format!("--dbname={}", self.url("postgres")))
+            .current_dir(directory.path());
+        done("pg_basebackup", &mut copy);
+        let mut server = Self {
+            process: None,
+            port: free_port(),
+            directory,
+            durable: false,
+        };
+        while !server.try_start().await {
+            server.port = free_port();
+        }
+        server
+    }
+
+    /// The port it listens on.
+    #[allow(dead_code, reason = "the benches use less of it")]
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Writes everything it holds in memory into its data files.
     pub(crate) async fn checkpoint(&self) {
         let client = connect(&self.url("postgres")).await.expect("a connection");
@@ -155,7 +231,7 @@ impl PgServer {
         } else {
             &["fsync=off", "full_page_writes=off", "shared_buffers=32MB"]
         };
-        let mut command = as_servant("postgres");
+        let mut command = as_servant("postgres", PACKAGE);
         command
             .arg("-D")
             .arg(self.directory.path().join("data"))
@@ -212,7 +288,7 @@ impl Drop for PgServer {
 }
 
 /// A directory of PostgreSQL's user.
-fn of_servant(name: &str) -> ServerDirectory {
+pub(super) fn of_servant(name: &str) -> ServerDirectory {
     let directory = ServerDirectory::create(name);
     if let Some((user, group)) = servant() {
         chown(directory.path(), Some(user), Some(group)).expect("hand the directory to PostgreSQL's user");
@@ -222,7 +298,7 @@ fn of_servant(name: &str) -> ServerDirectory {
 
 fn template() -> ServerDirectory {
     let directory = of_servant("postgres-template");
-    let mut initdb = as_servant("initdb");
+    let mut initdb = as_servant("initdb", PACKAGE);
     initdb
         .args([
             "--no-sync",
@@ -273,8 +349,8 @@ fn id(flag: &str, name: &str) -> Option<u32> {
 }
 
 /// The command of one of PostgreSQL's programs, as its user and bound to die with the tests.
-fn as_servant(program: &str) -> Command {
-    let program = install::program(program, "postgresql");
+pub(super) fn as_servant(program: &str, package: &str) -> Command {
+    let program = install::program(program, package);
     let mut command = Command::new("setpriv");
     if let Some((user, group)) = servant() {
         command.args([

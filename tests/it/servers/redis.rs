@@ -19,6 +19,8 @@ pub(crate) struct RedisServer {
     process: Option<Process>,
     port: u16,
     directory: ServerDirectory,
+    /// Further arguments.
+    settings: Vec<String>,
 }
 
 static SHARED: OnceCell<RedisServer> = OnceCell::const_new();
@@ -36,11 +38,39 @@ impl RedisServer {
             process: None,
             port: free_port(),
             directory,
+            settings: Vec::new(),
         };
         while !server.try_start().await {
             server.port = free_port();
         }
         server
+    }
+
+    /// A server that speaks TLS as well, under that certificate; `tls` are further settings. And its port for that.
+    #[allow(dead_code, reason = "the benches use less of it")]
+    pub(crate) async fn certified(certificate: &str, key: &str, authority: &str, tls: &[&str]) -> (Self, u16) {
+        let mut server = Self::private().await;
+        server.process = None;
+        let keep = |name: &str, text: &str| {
+            let path = server.directory.path().join(name);
+            std::fs::write(&path, text).expect("a file");
+            path.display().to_string()
+        };
+        let files = [
+            keep("server.crt", certificate),
+            keep("server.key", key),
+            keep("authority.crt", authority),
+        ];
+        let [certificate, key, authority] = files;
+        let port = free_port();
+        server.settings = ["--tls-port", &port.to_string(), "--tls-cert-file", &certificate]
+            .into_iter()
+            .chain(["--tls-key-file", &key, "--tls-ca-cert-file", &authority])
+            .chain(tls.iter().copied())
+            .map(str::to_owned)
+            .collect();
+        server.start().await;
+        (server, port)
     }
 
     /// `redis://` address of the server.
@@ -120,6 +150,7 @@ impl RedisServer {
             // write off for as long as an earlier one is being synced.
             .args(["--appendonly", "yes", "--appendfsync", "no", "--save", "", "--dir"])
             .arg(self.directory.path())
+            .args(&self.settings)
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(Stdio::null());

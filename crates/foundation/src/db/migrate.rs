@@ -47,14 +47,33 @@ const STEPS: &[(i64, &str, Option<Fill>)] = &[
     (32, include_str!("schema/0032-policy.sql"), None),
     (33, include_str!("schema/0033-digests.sql"), None),
     (34, include_str!("schema/0034-allowances.sql"), None),
+    (35, include_str!("schema/0035-paths.sql"), None),
 ];
 
 /// The schema version this program writes.
 pub const SCHEMA_VERSION: i64 = STEPS[STEPS.len() - 1].0;
 
-pub(super) fn migrate(tx: &mut dyn Tx) -> Result<(), DbError> {
-    if version(tx)? == SCHEMA_VERSION {
+/// Where tables lie on PostgreSQL.
+pub(super) struct TablesPlace {
+    /// The schema.
+    pub(super) schema: String,
+    /// Whether the url names it.
+    pub(super) is_named: bool,
+}
+
+/// Schemas with a ledger in them, of those where names without a schema were looked up before this program knew better.
+const ELSEWHERE: &str = "SELECT n.nspname FROM pg_settings s, pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE s.name = 'search_path' AND c.relname = 'audit_head' AND c.relkind = 'r' AND n.nspname <> CAST($1 AS TEXT)
+    AND n.nspname = ANY(string_to_array(regexp_replace(replace(s.reset_val, '\"$user\"', current_user), '[ \"]', '', 'g'), ','))
+    LIMIT 1";
+
+pub(super) fn migrate(tx: &mut dyn Tx, place: Option<&TablesPlace>) -> Result<(), DbError> {
+    let found = version(tx)?;
+    if found == SCHEMA_VERSION {
         return Ok(());
+    }
+    if let Some(place) = place {
+        check_place(tx, place, found)?;
     }
     if tx.dialect() == Dialect::Postgres {
         // A large ledger takes its time, and who comes meanwhile waits for it.
@@ -86,6 +105,53 @@ pub(super) fn migrate(tx: &mut dyn Tx) -> Result<(), DbError> {
              ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             &[step.to_string().into()],
         )?;
+    }
+    Ok(())
+}
+
+/// Whether tables may be made or changed in that schema, and are not elsewhere. Nothing is tried before that is known: on a standby, or
+/// with a role that only reads, the answer would be that of some statement.
+fn check_place(tx: &mut dyn Tx, TablesPlace { schema, is_named }: &TablesPlace, found: i64) -> Result<(), DbError> {
+    if found > SCHEMA_VERSION {
+        return Err(DbError::Newer {
+            found,
+            known: SCHEMA_VERSION,
+        });
+    }
+    let rights = "SELECT CAST(current_user AS TEXT), has_schema_privilege(n.oid, 'USAGE'),
+            has_schema_privilege(n.oid, 'CREATE') AND current_setting('transaction_read_only') = 'off',
+            COALESCE((SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = to_regclass('meta')), TRUE)
+        FROM pg_namespace n WHERE n.nspname = CAST($1 AS TEXT)";
+    let Some(rights) = tx.query_first(rights, &[schema.as_str().into()])? else {
+        return Err(DbError::Unfit(format!(
+            "there is no schema `{schema}` in the database; make it, or name another one in the url (`?schema=NAME`)"
+        )));
+    };
+    let role = rights.text(0)?;
+    if rights.int(1)? == 0 {
+        return Err(DbError::Elsewhere(format!(
+            "the role `{role}` may not look into the schema `{schema}`; `GRANT USAGE ON SCHEMA {schema} TO {role}`"
+        )));
+    }
+    if !is_named
+        && found == 0
+        && let Some(other) = tx.query_first(ELSEWHERE, &[schema.as_str().into()])?
+    {
+        let other = other.text(0)?;
+        return Err(DbError::Unfit(format!(
+            "there is no ledger in the schema `{schema}`, and one in `{other}`; say which of them is meant with `?schema={other}` or \
+             `?schema={schema}` in the url"
+        )));
+    }
+    if rights.int(2)? == 0 || rights.int(3)? == 0 {
+        let state = match found {
+            0 => "there is no ledger yet".to_owned(),
+            found => format!("the ledger has schema version {found}, and this program works with {SCHEMA_VERSION}"),
+        };
+        return Err(DbError::Elsewhere(format!(
+            "{state}; the role `{role}` may not change that here: run `tenantry migrate` as the role that owns the schema `{schema}`, on \
+             the server that takes changes"
+        )));
     }
     Ok(())
 }

@@ -9,7 +9,17 @@
 //! has to read. So whoever is to lock rows first takes advisory locks that stand for them; if those are not free, it waits in line
 //! for a table, which needs neither, and only the first in that line waits for what it wants. What keeps changes apart is
 //! still the rows' own locks.
+//!
+//! Names of tables mean those of one schema (`schema` in the url, `public` unless it says another), whatever the role's own search path
+//! finds first. Behind a pooler such as `PgBouncer` a session may be another one with each transaction: there, settings are made and
+//! statements prepared in each transaction anew, and nothing of either is left behind. That there is one shows in the number that it
+//! gives the connection, which is not the server's.
 
+mod address;
+mod binding;
+mod connect;
+mod greeting;
+mod passfile;
 mod tx;
 mod unanswered;
 mod wire;
@@ -18,13 +28,19 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tokio_postgres::{Client, Config, NoTls, Statement};
+use tokio_postgres::{Client, SimpleQueryMessage, Statement};
 
+use super::migrate::TablesPlace;
 use super::{ConnectOptions, DbError, Tx, Use};
 use crate::lock::lock;
-use crate::tasks;
+use crate::tls::TlsSettings;
+pub use address::with_login;
+
+use address::PgAddress;
+use connect::LetInSession;
 use tx::PgTx;
 use wire::sql;
 
@@ -34,13 +50,15 @@ const END_STOPPED: &str = "SELECT CAST(COUNT(pg_terminate_backend(pid)) AS BIGIN
     WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid() AND state = 'active'
     AND wait_event = 'ClientRead' AND query_start < clock_timestamp()
     - CAST(substring(query FROM '^/\\* within (\\d+) ms \\*/ COPY') AS BIGINT) * INTERVAL '1 millisecond'";
+/// Where the tables lie unless the url says so.
+const USUAL_SCHEMA: &str = "public";
 /// Questions without an answer after which the other side is taken to be gone.
 const KEEPALIVES: u32 = 3;
 
 pub(super) struct Postgres {
-    config: Config,
-    /// What every connection begins with.
-    settings: String,
+    address: PgAddress,
+    /// What rustls was set up to do.
+    tls: OnceLock<(TlsSettings, Arc<ClientConfig>)>,
     options: ConnectOptions,
     idle: Mutex<Vec<Connected>>,
     permits: Arc<Semaphore>,
@@ -53,28 +71,15 @@ struct Connected {
     /// What the server said when it ended the connection.
     last_words: Arc<OnceLock<DbError>>,
     statements: HashMap<String, Statement>,
+    /// What each transaction has to begin with, behind a pooler.
+    pooled: Option<Arc<str>>,
 }
 
 impl Postgres {
     pub(super) fn new(url: &str, options: ConnectOptions) -> Result<Self, DbError> {
-        let mut config: Config = url
-            .parse()
-            .map_err(|error| DbError::BadUrl(format!("the url is no PostgreSQL address: {error}")))?;
-        if config.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
-            return Err(DbError::BadUrl(
-                "the url asks for TLS, which this version does not speak to PostgreSQL".to_owned(),
-            ));
-        }
-        config
-            .application_name("tenantry")
-            .connect_timeout(Duration::from_secs(5))
-            .keepalives_idle(options.keepalive)
-            .keepalives_interval(options.keepalive)
-            .keepalives_retries(KEEPALIVES)
-            .tcp_user_timeout(options.keepalive * (KEEPALIVES + 1));
         Ok(Self {
-            config,
-            settings: settings(&options),
+            address: PgAddress::parse(url)?,
+            tls: OnceLock::new(),
             options,
             idle: Mutex::default(),
             permits: Arc::new(Semaphore::new(options.connections.max(1))),
@@ -128,31 +133,41 @@ impl Postgres {
                 None => break,
             }
         }
-        let (client, mut connection) = self.config.connect(NoTls).await.map_err(|error| match sql(&error) {
-            // A server that is starting, stopping or gone; a refused password is not going to mend itself.
-            DbError::Broken(what) if error.code().is_none() => DbError::Unavailable(what),
-            DbError::Broken(what) => DbError::Elsewhere(format!("the database answered: {what}")),
-            other => other,
-        })?;
-        let last_words = Arc::new(OnceLock::new());
-        let heard = Arc::clone(&last_words);
-        tasks::spawn("the connection's client", async move {
-            if let Err(error) = (&mut connection).await {
-                tracing::debug!(%error, "a PostgreSQL connection ended");
-                // Before the client finds it closed.
-                let _ = heard.set(sql(&error));
-            }
-            drop(connection);
-        });
-        client
-            .batch_execute(&self.settings)
-            .await
-            .map_err(|error| sql(&error))?;
+        let LetInSession {
+            client,
+            last_words,
+            number,
+        } = Box::pin(self.open()).await?;
+        let number = number.map_or("NULL".to_owned(), |number| number.to_string());
+        let settings = settings(&self.options, self.schema());
+        // Of a session that is not ours, nothing is set beyond the question itself.
+        let is_pooled = format!("pg_backend_pid() IS DISTINCT FROM {number}");
+        let begun = format!("SELECT {is_pooled}, {}", setting(&settings, &is_pooled));
+        let told = client.simple_query(&begun).await.map_err(|error| sql(&error))?;
+        let is_pooled = told
+            .iter()
+            .any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("t")));
+        let of_a_transaction = settings.iter().filter(|(name, _)| !name.starts_with("tcp_")).cloned();
         Ok(Connected {
             client: Arc::new(client),
             last_words,
             statements: HashMap::new(),
+            pooled: is_pooled
+                .then(|| format!("SELECT {}", setting(&of_a_transaction.collect::<Vec<_>>(), "true")).into()),
         })
+    }
+
+    /// Where the tables lie.
+    fn schema(&self) -> &str {
+        self.address.schema.as_deref().unwrap_or(USUAL_SCHEMA)
+    }
+
+    /// The same, for whoever makes them.
+    pub(super) fn place(&self) -> TablesPlace {
+        TablesPlace {
+            schema: self.schema().to_owned(),
+            is_named: self.address.schema.is_some(),
+        }
     }
 }
 
@@ -162,17 +177,26 @@ impl Postgres {
 /// each execution are no better, but cost each new connection several plannings per statement; and an array of 5,000 keys
 /// makes an execution look dear enough for just-in-time compilation, which takes longer than running it. Both happen
 /// under the locks that other workers wait for.
-fn settings(options: &ConnectOptions) -> String {
-    let millis = |time: Duration| time.as_millis().clamp(1, i32::MAX as u128);
-    let seconds = |time: Duration| time.as_secs().clamp(1, 3600);
-    format!(
-        "SET idle_in_transaction_session_timeout = {}; SET lock_timeout = {}; SET tcp_keepalives_idle = {};
-         SET tcp_keepalives_interval = {}; SET tcp_keepalives_count = {KEEPALIVES}; SET tcp_user_timeout = {};
-         SET jit = off; SET plan_cache_mode = force_generic_plan",
-        millis(options.idle_transaction),
-        millis(options.idle_transaction),
-        seconds(options.keepalive),
-        seconds(options.keepalive),
-        millis(options.keepalive * (KEEPALIVES + 1)),
-    )
+fn settings(options: &ConnectOptions, schema: &str) -> Vec<(&'static str, String)> {
+    let millis = |time: Duration| time.as_millis().clamp(1, i32::MAX as u128).to_string();
+    let seconds = |time: Duration| time.as_secs().clamp(1, 3600).to_string();
+    vec![
+        // Temporary tables come last, so that they stand for none of ours.
+        ("search_path", format!("\"{}\", pg_temp", schema.replace('"', "\"\""))),
+        ("idle_in_transaction_session_timeout", millis(options.idle_transaction)),
+        ("lock_timeout", millis(options.idle_transaction)),
+        ("jit", "off".to_owned()),
+        ("plan_cache_mode", "force_generic_plan".to_owned()),
+        ("tcp_keepalives_idle", seconds(options.keepalive)),
+        ("tcp_keepalives_interval", seconds(options.keepalive)),
+        ("tcp_keepalives_count", KEEPALIVES.to_string()),
+        ("tcp_user_timeout", millis(options.keepalive * (KEEPALIVES + 1))),
+    ]
+}
+
+/// Makes settings, for the transaction alone where `is_local` is true.
+fn setting(settings: &[(&'static str, String)], is_local: &str) -> String {
+    let one =
+        |(name, value): &(&str, String)| format!("set_config('{name}', '{}', {is_local})", value.replace('\'', "''"));
+    settings.iter().map(one).collect::<Vec<_>>().join(", ")
 }

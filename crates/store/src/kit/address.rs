@@ -3,8 +3,6 @@
 //! They are parsed as whoever connects parses them, and compared by their parts: `http://127.0.0.1.example` and `http://localhost@example` begin as
 //! this machine's do and lead elsewhere.
 
-use std::net::IpAddr;
-
 use reqwest::Url;
 
 /// What is expected of an address that does not do: of a service that is given credentials it begins with `https`, unless it is on this
@@ -27,13 +25,7 @@ pub fn fault(address: &str) -> Option<&'static str> {
 
 /// Whether an address is on this machine.
 pub(super) fn is_here(url: &Url) -> bool {
-    url.host_str().is_some_and(|host| {
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        match bare.parse::<IpAddr>() {
-            Ok(address) => address.is_loopback(),
-            Err(_) => host.trim_end_matches('.') == "localhost",
-        }
-    })
+    url.host_str().is_some_and(tenantry_foundation::host::is_here)
 }
 
 #[cfg(test)]

@@ -8,52 +8,15 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::Version;
 use axum::serve::Listener;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// An authority that nobody knows yet.
-pub(super) struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    /// Its certificate, in PEM form.
-    pub(super) pem: String,
-}
-
-impl Authority {
-    pub(super) fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("a key");
-        let pem = params.self_signed(&key).expect("a certificate").pem();
-        Self {
-            issuer: Issuer::new(params, key),
-            pem,
-        }
-    }
-
-    /// A certificate for that name, and its key.
-    pub(super) fn certify(&self, name: &str) -> Identity {
-        let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
-        (certificate.der().clone(), key.serialize_der())
-    }
-}
-
-pub(super) type Identity = (CertificateDer<'static>, Vec<u8>);
-
-/// A certificate that vouches for itself.
-pub(super) fn self_signed(name: &str) -> Identity {
-    let key = KeyPair::generate().expect("a key");
-    let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
-    let certificate = params.self_signed(&key).expect("a certificate");
-    (certificate.der().clone(), key.serialize_der())
-}
+use crate::certificates::Identity;
 
 /// Answers every request over TLS with an empty list.
 pub(super) struct TlsServer {
@@ -65,7 +28,7 @@ pub(super) struct TlsServer {
 impl TlsServer {
     pub(super) async fn new(identity: Identity, protocols: &[&str]) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let (certificate, key) = identity;
+        let Identity { certificate, key, .. } = identity;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));
         let config = ServerConfig::builder().with_no_client_auth();
         let mut config = config.with_single_cert(vec![certificate], key).expect("an identity");

@@ -1,10 +1,10 @@
 //! One transaction on a PostgreSQL connection. What begins it, and what nobody needs an answer to, is sent together with the
 //! statement after it (see [`unanswered`](super::unanswered)).
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::SinkExt;
@@ -17,7 +17,7 @@ use tokio_postgres::{Client, Statement};
 use super::super::{Alone, Batch, ConnectOptions, DbError, Dialect, Row, Tx, Value, exactly};
 use super::Connected;
 use super::unanswered::{Unanswered, poll_once};
-use super::wire::{borrowed, cells, change_over_sets, columns, put_cell, query_over_sets, row, sql};
+use super::wire::{borrowed, cells, change_over_sets, columns, copy_bound, put_cell, query_over_sets, row, sql};
 
 /// Takes the bound of a statement away again.
 const UNBOUND: &str = "SET LOCAL statement_timeout TO DEFAULT";
@@ -43,8 +43,6 @@ const TAKE_FREE_PLACES: &str = "SELECT COUNT(*) FROM unnest($1::int4[]) AS place
 const MOST_PLACES: usize = 256;
 /// Bytes of COPY data handed over at a time.
 const COPY_PIECE: usize = 64 * 1024;
-/// Time for each row of a COPY, beyond what a transaction may be quiet for; ten times what it takes.
-const COPY_ROW: Duration = Duration::from_micros(200);
 /// Statements kept prepared per connection. Their texts are few; this is a bound in case they are not.
 const MOST_STATEMENTS: usize = 500;
 
@@ -81,11 +79,15 @@ impl PgTx {
         work: impl FnOnce(&mut dyn Tx) -> Result<T, DbError>,
         write: bool,
     ) -> (Connected, Result<T, DbError>) {
-        self.later(if write {
+        let begin = if write {
             "BEGIN"
         } else {
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-        });
+        };
+        match self.connected.pooled.clone() {
+            None => self.later(begin),
+            Some(settings) => self.later(format!("{begin}; {settings}")),
+        }
         let done = catch_unwind(AssertUnwindSafe(|| work(&mut self))).unwrap_or_else(|_| {
             Err(DbError::Broken(
                 "the work ended in a panic; nothing of it was kept".to_owned(),
@@ -93,6 +95,7 @@ impl PgTx {
         });
         let done = done.and_then(|value| self.commit(write).map(|()| value));
         if done.is_err() && self.begun {
+            self.forget_statements();
             // If this fails the connection is gone, and the server has rolled back by itself.
             let _ = self.runtime.block_on(self.connected.client.batch_execute("ROLLBACK"));
         }
@@ -108,6 +111,10 @@ impl PgTx {
         if !self.begun && self.unanswered.is_one() {
             return Ok(());
         }
+        if self.connected.pooled.is_some() {
+            self.wait(ready(()))?;
+            self.forget_statements();
+        }
         if !write {
             // Whoever uses the connection next comes after it, and it has nothing to tell.
             let client = &self.connected.client;
@@ -119,6 +126,14 @@ impl PgTx {
         // One that failed before has made a rollback of it.
         self.begun = false;
         ended
+    }
+
+    /// Behind a pooler: has the server forget what was prepared, as the session may be another program's after the transaction.
+    fn forget_statements(&mut self) {
+        if self.connected.pooled.is_some() {
+            drop(self.unanswered.take());
+            self.connected.statements.clear();
+        }
     }
 
     /// Waits for `run`, and for the answers to what was sent before. Of several errors the first is the cause of the rest.
@@ -134,10 +149,10 @@ impl PgTx {
     }
 
     /// Sends a statement with the next one.
-    fn later(&mut self, text: &'static str) {
-        let client = Arc::clone(&self.connected.client);
+    fn later(&mut self, text: impl Into<Cow<'static, str>>) {
+        let (client, text) = (Arc::clone(&self.connected.client), text.into());
         self.unanswered
-            .push(async move { client.batch_execute(text).await.map_err(|error| sql(&error)) });
+            .push(async move { client.batch_execute(&text).await.map_err(|error| sql(&error)) });
     }
 
     /// Sends `run`, a statement whose plan is made under the settings that `by_index` asks for, with the next one.
@@ -577,21 +592,4 @@ fn is_impatience(error: &tokio_postgres::Error) -> bool {
 /// Which advisory lock stands for the row of that id. Two that share one merely wait for each other.
 fn place_of(id: i64) -> i32 {
     ((id ^ (id >> 32)) & 0x7fff_ffff) as i32
-}
-
-fn copy_bound(idle_transaction: Duration, rows: usize) -> Duration {
-    idle_transaction + COPY_ROW * u32::try_from(rows).unwrap_or(u32::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_stopped_worker_has_in_hand_ends_within_two_leases() {
-        // As `config/default.toml` has them: `ledger.idle_transaction`, `worker.chunk_rows`, `worker.lease`. One chunk is in a
-        // COPY, and another has just been given its locks.
-        let idle = Duration::from_secs(2);
-        assert!(idle + copy_bound(idle, 5_000) <= 2 * Duration::from_secs(3));
-    }
 }

@@ -1,12 +1,20 @@
 //! What goes over the wire: cells and values in, rows and errors out.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use crate::db::{Batch, Cell, DbError, Row, Value};
+
+/// Time for each row of a COPY, beyond what a transaction may be quiet for; ten times what it takes.
+const COPY_ROW: Duration = Duration::from_micros(200);
+
+pub(super) fn copy_bound(idle_transaction: Duration, rows: usize) -> Duration {
+    idle_transaction + COPY_ROW * u32::try_from(rows).unwrap_or(u32::MAX)
+}
 
 pub(super) fn put_cell(buffer: &mut BytesMut, cell: Cell<'_>) {
     match cell {
@@ -180,6 +188,15 @@ pub(super) fn sql(error: &tokio_postgres::Error) -> DbError {
         | SqlState::LOCK_NOT_AVAILABLE
         | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT) => DbError::Contended(what),
         &SqlState::TOO_MANY_CONNECTIONS => DbError::Unavailable(what),
+        // What PgBouncer says to a transaction where it pools statements.
+        _ if what.contains("statement pooling") => DbError::Elsewhere(format!(
+            "the database answered: {what}; PgBouncer with `pool_mode = statement` carries no transactions: set `transaction` or `session`"
+        )),
+        // Nothing of ours is left behind there.
+        &SqlState::DUPLICATE_PSTATEMENT => DbError::Elsewhere(format!(
+            "the database answered: {what}; a pooler has handed out a session in which another program has left prepared statements: \
+             give this one a pool of its own (another user or database), or set `max_prepared_statements` in PgBouncer (1.21 or later)"
+        )),
         code => match &code.code()[..2] {
             // Shut down, crashed, cannot connect now, cancelled by an administrator; the connection failed.
             "57" | "08" => DbError::Unavailable(what),
@@ -194,5 +211,18 @@ pub(super) fn sql(error: &tokio_postgres::Error) -> DbError {
             }
             _ => DbError::Broken(what),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_stopped_worker_has_in_hand_ends_within_two_leases() {
+        // As `config/default.toml` has them: `ledger.idle_transaction`, `worker.chunk_rows`, `worker.lease`. One chunk is in a
+        // COPY, and another has just been given its locks.
+        let idle = Duration::from_secs(2);
+        assert!(idle + copy_bound(idle, 5_000) <= 2 * Duration::from_secs(3));
     }
 }
