@@ -38,7 +38,7 @@ pub struct App {
 impl App {
     /// Opens the ledger, waiting up to `ledger.patience` for it.
     pub async fn open(config: Config) -> anyhow::Result<Self> {
-        let queue = Queue::connect(&config.queue.url, &config.queue.prefix, config.queue.timeout)?;
+        let queue = Queue::connect(&config.queue.url, config.queue.options())?;
         let settings = Arc::new(settings(&config)?);
         let ledger = patiently(config.ledger.patience, || {
             Ledger::open_with(config.ledger.url.reveal(), config.ledger.options(), Clock::system())

@@ -4,6 +4,7 @@
 //! key it does not have is refused by name, with its origin and the nearest key there is. All faults are
 //! reported at once. This is the only place that reads the environment.
 
+mod addresses;
 mod checks;
 mod choice;
 pub(crate) mod duration;
@@ -12,6 +13,7 @@ mod list;
 mod listen;
 mod partner_center;
 mod passwords;
+mod queue;
 mod schedules;
 mod text;
 
@@ -24,6 +26,7 @@ use serde::Deserialize;
 use tenantry_jobs::{did_you_mean, nearest};
 use thiserror::Error;
 
+use addresses::PgLogin;
 use checks::{cross_checks, fits};
 pub(crate) use duration::parse as parse_duration;
 pub use folders::{
@@ -33,6 +36,7 @@ pub use folders::{
 pub(crate) use listen::ListenConfig;
 pub(crate) use partner_center::PartnerCenterConfig;
 pub use passwords::PasswordsConfig;
+pub(crate) use queue::QueueConfig;
 pub use schedules::{AfterRun, IfMissing, IfSame, Missed, Overlap, Pick, ScheduleConfig, SchedulesConfig};
 
 use crate::anchor::AnchorPlace;
@@ -44,6 +48,8 @@ use crate::signature::SigningKey;
 const DEFAULTS: &str = include_str!("../config/default.toml");
 /// Environment variables of this form are configuration: `TENANTRY__LEDGER__URL` is `ledger.url`.
 const ENVIRONMENT: &str = "TENANTRY__";
+/// Where flags come from, for messages.
+const COMMAND_LINE: &str = "the command line";
 /// What stands for the name of a section in `config/default.toml`, where there can be any number of such sections.
 const ANY_NAME: &str = "NAME";
 
@@ -87,6 +93,7 @@ const USUAL_FILE: &str = "tenantry.toml";
 #[serde(deny_unknown_fields)]
 pub struct LedgerConfig {
     pub url: SecretUrl,
+    pub url_file: PathBuf,
     pub connections: usize,
     #[serde(with = "duration")]
     pub patience: Duration,
@@ -115,16 +122,7 @@ impl LedgerConfig {
 #[serde(deny_unknown_fields)]
 pub struct StoreConfig {
     pub url: SecretUrl,
-}
-
-/// `[queue]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct QueueConfig {
-    pub url: SecretUrl,
-    pub prefix: String,
-    #[serde(with = "duration")]
-    pub timeout: Duration,
+    pub url_file: PathBuf,
 }
 
 /// `[inbox]`
@@ -340,6 +338,7 @@ impl Config {
             layers.add_file(path);
         }
         for (name, value) in environment {
+            layers.login.hear(&name, &value);
             if let Some(key) = name.strip_prefix(ENVIRONMENT) {
                 layers.set(&key.to_lowercase().replace("__", "."), &value, &name);
             } else if let Some(key) = layers.meant_by(&name) {
@@ -350,7 +349,7 @@ impl Config {
             }
         }
         for (key, value) in flags {
-            layers.set(&key, &value, "the command line");
+            layers.set(&key, &value, COMMAND_LINE);
         }
         let read = layers.read()?;
         Ok(Self {
@@ -378,6 +377,7 @@ struct Layers {
     /// Defaults of the keys of named sections, such as `folders.NAME.path`.
     templates: BTreeMap<String, Value>,
     faults: Vec<String>,
+    login: PgLogin,
 }
 
 impl Layers {
@@ -393,6 +393,7 @@ impl Layers {
             values: values.collect(),
             templates,
             faults: Vec::new(),
+            login: PgLogin::default(),
         })
     }
 
@@ -483,6 +484,7 @@ impl Layers {
     }
 
     fn read(mut self) -> Result<Config, ConfigError> {
+        self.faults.extend(addresses::choose(&mut self.values));
         let defaults = Self::with_defaults()?;
         let mut bad = BTreeMap::new();
         for (key, (value, _)) in &self.values {
@@ -509,6 +511,10 @@ impl Layers {
         };
         for (name, folder) in &mut config.folders {
             folder.name.clone_from(name);
+        }
+        for (key, fault) in addresses::resolve(&mut config, &self.login) {
+            let origin = &self.values[&key].1;
+            self.faults.push(format!("{origin}: `{key}`: {fault}"));
         }
         for (key, fault) in &bad {
             let (value, origin) = &self.values[key];

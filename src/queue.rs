@@ -5,7 +5,7 @@
 //! queue acknowledges, retries or schedules anything: that is the ledger's business.
 //!
 //! - `embedded`: within one process, nothing to install.
-//! - `redis`: a list in Redis, for workers on many machines.
+//! - `redis`: a list in Redis, for workers on many machines; `redis::address` says how it is reached.
 //! - `serve`: an apalis worker over either; both queues feed one [`Backend`](apalis_core::backend::Backend) of ours.
 
 mod backend;
@@ -15,7 +15,6 @@ pub(crate) mod redis;
 mod serve;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -24,7 +23,7 @@ use crate::ledger::JobId;
 use crate::secret::SecretUrl;
 
 pub(crate) use embedded::EmbeddedQueue;
-pub use redis::RedisQueue;
+pub use redis::{QueueOptions, RedisQueue};
 pub use serve::serve;
 
 /// Says that a job may have work.
@@ -88,21 +87,17 @@ pub enum Queue {
 }
 
 impl Queue {
-    /// The queue at that address; keys in Redis begin with `prefix`, and a command of it may take as long as `timeout`. Redis is not
-    /// asked before it is needed.
-    pub fn connect(url: &SecretUrl, prefix: &str, timeout: Duration) -> Result<Self, QueueError> {
-        let url = url.reveal();
-        if url == "embedded" {
+    /// The queue at that address. Redis is not asked before it is needed.
+    pub fn connect(url: &SecretUrl, options: QueueOptions) -> Result<Self, QueueError> {
+        if url.reveal() == "embedded" {
             return Ok(Self::embedded());
         }
-        if url.starts_with("redis://") || url.starts_with("valkey://") {
-            return RedisQueue::new(url, prefix, timeout).map(Queue::Redis);
+        if redis::is_redis(url) {
+            return RedisQueue::new(url.reveal(), options).map(Queue::Redis);
         }
-        Err(QueueError::BadUrl(if url.starts_with("rediss://") {
-            "`rediss://` asks for TLS, which this version does not speak to Redis".to_owned()
-        } else {
-            "the queue's url is neither `embedded` nor `redis://…`".to_owned()
-        }))
+        Err(QueueError::BadUrl(
+            "the queue's url is neither `embedded` nor `redis://…` or `rediss://…`".to_owned(),
+        ))
     }
 
     /// An embedded queue of its own.

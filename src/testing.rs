@@ -57,7 +57,7 @@ pub mod plan {
 
 /// The doorbell.
 pub mod queue {
-    pub use crate::queue::{Queue, QueueError, RedisQueue, Ticket, serve};
+    pub use crate::queue::{Queue, QueueError, QueueOptions, RedisQueue, Ticket, serve};
 }
 
 /// The formats of results, rejects and receipt.

@@ -6,6 +6,7 @@ use ::config::{Value, ValueKind};
 
 use super::Config;
 use crate::partner_center::PartnerCenter;
+use crate::queue::redis::is_redis;
 use crate::secret::SecretUrl;
 
 /// Whether a value is of the default's sort. The `config` crate would round 2.5 workers to 3 and take `true` for one.
@@ -56,14 +57,14 @@ pub(super) fn cross_checks(config: &Config) -> Vec<(Vec<Cow<'static, str>>, Stri
     let begins = |url: &SecretUrl, with: &[&str]| with.iter().any(|scheme| url.reveal().starts_with(scheme));
     let ledger = begins(&config.ledger.url, DATABASES);
     check(ledger, &["ledger.url"], "`sqlite:PATH` or `postgres://…`");
-    let queue = config.queue.url.reveal() == "embedded" || begins(&config.queue.url, &["redis://", "valkey://"]);
-    let tls = begins(&config.queue.url, &["rediss://"]);
-    let expected = if tls {
-        "`redis://…`; TLS to Redis is not built in yet"
-    } else {
-        "`embedded` or `redis://…`"
-    };
-    check(queue, &["queue.url"], expected);
+    let queue = config.queue.url.reveal() == "embedded" || is_redis(&config.queue.url);
+    check(queue, &["queue.url"], "`embedded`, `redis://…` or `rediss://…`");
+    let identity = config.queue.cert_file.as_os_str().is_empty() == config.queue.key_file.as_os_str().is_empty();
+    check(
+        identity,
+        &["queue.cert_file", "queue.key_file"],
+        "`queue.key_file` with it, or neither",
+    );
     check(
         (1..=256).contains(&worker.concurrency),
         &["worker.concurrency"],

@@ -4,6 +4,9 @@
 //! ticket that cannot be read: the consumer logs an outage once, waits a little longer each time, and goes on.
 //! While Redis is full, tickets stay within the process that would have pushed them.
 
+mod address;
+mod shared;
+
 use crate::backoff::Backoff;
 use crate::clock::Clock;
 use std::sync::Arc;
@@ -12,14 +15,19 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
-use redis::{Client, ConnectionAddr, RedisError};
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, RedisError};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::OnceCell;
 
+pub use self::address::QueueOptions;
+use self::address::RedisAddress;
+pub(crate) use self::address::is_redis;
+use self::shared::Current;
+pub(crate) use self::shared::SharedConnection;
 use super::backend::Slots;
 use super::bounded::{AnswerBounds, Bounded};
 use super::{EmbeddedQueue, QueueError, Ticket, Wakes};
+use crate::tasks;
 
 /// How long Redis holds an idle consumer's question. A question costs nearly nothing, and one that is lost with its connection is
 /// missed for so long at most.
@@ -39,27 +47,51 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 pub struct RedisQueue(Arc<RedisParts>);
 
 struct RedisParts {
-    client: Client,
-    prefix: String,
-    /// A command that is answered later than this counts as unanswered.
-    timeout: Duration,
-    /// For short commands; reconnects by itself.
-    manager: OnceCell<ConnectionManager>,
+    address: RedisAddress,
+    options: QueueOptions,
+    /// For short commands.
+    current: Current,
     /// Whether it could not be rung the last time.
     silent: AtomicBool,
     /// Tickets for the workers of this process alone: what their sweep has found, or what Redis does not take.
     kept_here: EmbeddedQueue,
 }
 
+/// What has to be driven for a connection to work.
+type Driver = BoxFuture<'static, ()>;
+
+impl RedisParts {
+    /// The one place where connections to Redis are made. `hold` is how long a command may take; answers are cut to `bounds`.
+    async fn connect(
+        &self,
+        hold: Duration,
+        bounds: Option<AnswerBounds>,
+    ) -> Result<(MultiplexedConnection, Driver), QueueError> {
+        let stream = self.in_time(self.address.stream()).await;
+        let stream = stream.map_err(|error| self.address.explained(error))?;
+        let stream: Box<dyn Stream> = match bounds {
+            Some(bounds) => Box::new(Bounded::new(stream, bounds)),
+            None => stream,
+        };
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(hold));
+        let greeting = MultiplexedConnection::new_with_config(&self.address.settings, stream, config);
+        let refused = |error| self.address.refusal(&error).unwrap_or_else(|| failed(error));
+        let (connection, driver) = self.in_time(async { greeting.await.map_err(refused) }).await?;
+        Ok((connection, driver.boxed()))
+    }
+
+    async fn in_time<T>(&self, attempt: impl Future<Output = Result<T, QueueError>>) -> Result<T, QueueError> {
+        let timed = tokio::time::timeout(self.options.timeout, attempt).await;
+        timed.unwrap_or_else(|_| Err(QueueError::Unavailable("it does not answer in time".to_owned())))
+    }
+}
+
 impl RedisQueue {
-    pub(super) fn new(url: &str, prefix: &str, timeout: Duration) -> Result<Self, QueueError> {
-        let client = Client::open(url)
-            .map_err(|error| QueueError::BadUrl(format!("the queue's url makes no sense: {error}")))?;
+    pub(super) fn new(url: &str, options: QueueOptions) -> Result<Self, QueueError> {
         Ok(Self(Arc::new(RedisParts {
-            client,
-            prefix: prefix.to_owned(),
-            timeout,
-            manager: OnceCell::new(),
+            address: RedisAddress::parse(url, &options)?,
+            options,
+            current: Current::default(),
             silent: AtomicBool::new(false),
             kept_here: EmbeddedQueue::default(),
         })))
@@ -76,34 +108,24 @@ impl RedisQueue {
 
     /// The name of a key or stream of ours.
     pub fn key(&self, name: &str) -> String {
-        format!("{}:{name}", self.0.prefix)
+        format!("{}:{name}", self.0.options.prefix)
     }
 
     /// What all our names begin with.
     pub fn prefix(&self) -> &str {
-        &self.0.prefix
+        &self.0.options.prefix
     }
 
-    /// A connection for short commands, shared.
-    pub async fn connection(&self) -> Result<ConnectionManager, QueueError> {
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(self.0.timeout))
-            .set_response_timeout(Some(self.0.timeout))
-            .set_number_of_retries(1);
-        let connect = || ConnectionManager::new_with_config(self.0.client.clone(), config);
-        self.0.manager.get_or_try_init(connect).await.cloned().map_err(failed)
+    /// The connection for short commands.
+    pub(crate) async fn connection(&self) -> Result<SharedConnection, QueueError> {
+        SharedConnection::of(&self.0).await
     }
 
     /// A connection of one's own, for commands that Redis holds up to `hold`.
     pub async fn blocking_connection(&self, hold: Duration) -> Result<MultiplexedConnection, QueueError> {
-        let config = redis::AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.0.timeout))
-            .set_response_timeout(Some(hold + self.0.timeout));
-        self.0
-            .client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-            .map_err(failed)
+        let (connection, driver) = self.0.connect(hold + self.0.options.timeout, None).await?;
+        tasks::spawn("the connection's commands", driver);
+        Ok(connection)
     }
 
     /// As [`blocking_connection`](Self::blocking_connection), on which answers are cut. It has to be driven by the future.
@@ -111,37 +133,8 @@ impl RedisQueue {
         &self,
         hold: Duration,
         bounds: AnswerBounds,
-    ) -> Result<(MultiplexedConnection, BoxFuture<'static, ()>), QueueError> {
-        let info = self.0.client.get_connection_info();
-        let stream: Box<dyn Stream> = match info.addr() {
-            ConnectionAddr::Tcp(host, port) => {
-                let connecting = tokio::net::TcpStream::connect((host.as_str(), *port));
-                let stream = self.in_time(async { connecting.await.map_err(unreachable) }).await?;
-                stream.set_nodelay(true).map_err(unreachable)?;
-                Box::new(stream)
-            }
-            #[cfg(unix)]
-            ConnectionAddr::Unix(path) => {
-                let connecting = tokio::net::UnixStream::connect(path);
-                Box::new(self.in_time(async { connecting.await.map_err(unreachable) }).await?)
-            }
-            // Nothing else can be connected to.
-            _ => {
-                return Err(QueueError::BadUrl(
-                    "the queue's url leads to no server of the known sorts".to_owned(),
-                ));
-            }
-        };
-        let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(hold + self.0.timeout));
-        let bounded = Bounded::new(stream, bounds);
-        let greeting = MultiplexedConnection::new_with_config(info.redis_settings(), bounded, config);
-        let (connection, driver) = self.in_time(async { greeting.await.map_err(failed) }).await?;
-        Ok((connection, driver.boxed()))
-    }
-
-    async fn in_time<T>(&self, attempt: impl Future<Output = Result<T, QueueError>>) -> Result<T, QueueError> {
-        let timed = tokio::time::timeout(self.0.timeout, attempt).await;
-        timed.unwrap_or_else(|_| Err(QueueError::Unavailable("it does not answer in time".to_owned())))
+    ) -> Result<(MultiplexedConnection, Driver), QueueError> {
+        self.0.connect(hold + self.0.options.timeout, Some(bounds)).await
     }
 
     pub(super) async fn push(&self, ticket: Ticket, count: usize) -> Result<(), QueueError> {
@@ -186,7 +179,7 @@ impl RedisQueue {
             .arg(&trial)
             .arg("?")
             .arg("PX")
-            .arg(self.0.timeout.as_millis() as u64)
+            .arg(self.0.options.timeout.as_millis() as u64)
             .query_async::<()>(&mut connection)
             .await
             .map_err(failed)?;
@@ -272,11 +265,6 @@ impl RedisOutage {
             tracing::info!("Redis can be asked for {what} again");
         }
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is mapped to")]
-fn unreachable(error: std::io::Error) -> QueueError {
-    QueueError::Unavailable(error.to_string())
 }
 
 /// Whether Redis failed, is full, or refused.

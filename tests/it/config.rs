@@ -135,13 +135,14 @@ fn values_have_to_go_together() {
         "{told}"
     );
     let told = faults(
-        "[queue]\nprefix = \"a b\"\nurl = \"rediss://h\"\n[log]\nformat = \"xml\"",
+        "[queue]\nprefix = \"a b\"\nurl = \"amqp://h\"\ncert_file = \"c\"\n[log]\nformat = \"xml\"",
         &[],
         &[],
     );
     for key in [
         "`queue.prefix`",
-        "`queue.url`: expected `redis://…`; TLS",
+        "`queue.url`: expected `embedded`, `redis://…` or `rediss://…`",
+        "`queue.cert_file`: expected `queue.key_file`",
         "`log.format`",
     ] {
         assert!(told.contains(key), "{told}");

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tenantry::testing::app::App;
 use tenantry::testing::config::Config;
 use tenantry::testing::intake::{Accepted, Door, JobDocument, LedgerDoor, Refusal, inbox};
-use tenantry::testing::queue::{Queue, RedisQueue};
+use tenantry::testing::queue::{Queue, QueueOptions, RedisQueue};
 use tenantry_foundation::tasks;
 use tenantry_ledger::{JobFilter, JobId};
 use tokio_util::sync::CancellationToken;
@@ -40,8 +40,7 @@ impl Desk {
         let prefix = server.prefix();
         let Ok(Queue::Redis(queue)) = Queue::connect(
             &SecretUrl::new(server.url()),
-            &prefix,
-            std::time::Duration::from_secs(1),
+            QueueOptions::new(&prefix, Duration::from_secs(1)),
         ) else {
             panic!("a queue in Redis");
         };

@@ -6,7 +6,7 @@ mod together;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use tenantry::testing::queue::Queue;
+use tenantry::testing::queue::{Queue, QueueOptions};
 use tenantry::testing::runner::{Runner, ServeError};
 use tenantry::testing::submit::Submitted;
 use tenantry_foundation::tasks;
@@ -124,7 +124,7 @@ macro_rules! with_both_queues {
             #[tokio::test(flavor = "multi_thread")]
             async fn redis() {
                 let server = RedisServer::shared().await;
-                let queue = Queue::connect(&SecretUrl::new(server.url()), &server.prefix(), std::time::Duration::from_secs(1)).expect("a queue");
+                let queue = Queue::connect(&SecretUrl::new(server.url()), QueueOptions::new(server.prefix(), std::time::Duration::from_secs(1))).expect("a queue");
                 test(Shop::new(On::Postgres, queue).await).await;
             }
         })*
