@@ -281,6 +281,7 @@ impl Planning {
                 .map_or(Installation::NONE, |store| store.ledger.installation()),
             expected: None,
             hands_out_passwords: false,
+            writes_images: true,
         };
         let remote = store.as_ref().and_then(|store| store.stores.of(job));
         if let Some(remote) = remote

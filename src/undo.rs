@@ -370,6 +370,7 @@ async fn preview_here(ledger: &Ledger, job: &Job, chunk: i64) -> Result<Option<P
         installation: ledger.installation(),
         expected: None,
         hands_out_passwords: false,
+        writes_images: true,
     };
     let previewed = ledger.db().read(move |tx| {
         let Some(chunk) = undoable_rows(tx, input, seq, chunk)? else {

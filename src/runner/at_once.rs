@@ -74,7 +74,8 @@ impl AtOnce for Runner {
         }
         // The time of the records, so that who was at work when is told by either.
         let now = claims.first().map_or(0, |claim| claim.started_at);
-        let PreparedChunks { prepared, rest } = prepare_all(tx, claims, rows, now, self.ledger.installation())?;
+        let PreparedChunks { prepared, rest } =
+            prepare_all(tx, claims, rows, (now, false), self.ledger.installation())?;
         sql::lock_all(tx, &prepared)?;
         let before = rest.into_iter().map(|rest| rest.outcomes).collect();
         let given = (&self.settings.passwords, self.ledger.clock());

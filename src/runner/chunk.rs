@@ -133,7 +133,7 @@ impl Runner {
             gates.check(tx, &claims)?;
             let forward: Vec<&Claim> = claims.iter().filter(|claim| claim.undo_of.is_none()).collect();
             let rows = spooled(tx, &forward)?;
-            prepare_all(tx, &claims, rows, now, installation)
+            prepare_all(tx, &claims, rows, (now, true), installation)
         });
         read.await
     }
@@ -345,7 +345,7 @@ pub(super) fn prepare_all(
     tx: &mut dyn Tx,
     claims: &[Claim],
     rows: Vec<SpooledRows>,
-    now: i64,
+    (now, writes_images): (i64, bool),
     installation: Installation,
 ) -> Result<PreparedChunks, DbError> {
     let mut all = PreparedChunks {
@@ -374,6 +374,7 @@ pub(super) fn prepare_all(
             installation,
             expected: claim.expected.as_deref().map(Expected::decode).transpose()?,
             hands_out_passwords: !claim.parameters.seal_to.is_empty(),
+            writes_images,
         };
         let rows = if claim.undo_of.is_none() { rows.next() } else { None };
         let (mut prepared, rest) = prepare(tx, claim, rows, context, customers)?;

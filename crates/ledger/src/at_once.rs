@@ -23,7 +23,7 @@ pub trait AtOnce: Send + Sync {
     fn owner(&self) -> &str;
 
     /// Carries out chunks that were never queued, each with its block as it is spooled, in the transaction that records them; how each
-    /// ended, in their order. Whatever fails here fails them all, and they are queued instead.
+    /// ended, in their order, with the images that are to be written. Whatever fails here fails them all, and they are queued instead.
     fn carry_out(&self, tx: &mut dyn Tx, claims: &[Claim], blocks: &[&[u8]]) -> Result<Vec<Closing>, DbError>;
 }
 
@@ -50,16 +50,16 @@ impl DoneAtOnce {
     }
 }
 
-/// Carries out jobs that are about to be recorded, each with its number and its input's. Rows that they reject are recorded.
+/// Carries out jobs that are about to be recorded, each with its number. Nothing that comes of their rows is recorded by it.
 pub(super) fn carry_out(
     tx: &mut dyn Tx,
     worker: &dyn AtOnce,
-    jobs: &[(&WholeJob, [i64; 2])],
+    jobs: &[(&WholeJob, i64)],
     now: i64,
 ) -> Result<DoneAtOnce, DbError> {
     let claims = jobs
         .iter()
-        .filter_map(|(job, numbers)| job.claim(*numbers, worker.owner(), now));
+        .filter_map(|(job, seq)| job.claim(*seq, worker.owner(), now));
     let claims: Vec<Claim> = claims.collect();
     let blocks = jobs.iter().filter_map(|(job, _)| job.chunk.as_ref()?.block.as_deref());
     let blocks: Vec<&[u8]> = blocks.collect();

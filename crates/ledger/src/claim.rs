@@ -16,7 +16,7 @@ use super::batches::{self, BatchTurn, ChangeSet, HeldBatch};
 use super::chunk_state::ChunkState;
 use super::job::json;
 use super::trial::{Next, Trial};
-use super::{JobId, Ledger, Parameters};
+use super::{JobId, Ledger, Parameters, inputs};
 use left::Left;
 use tenantry_foundation::db::{Alone, DbError, Row, Tx, Value};
 
@@ -484,14 +484,12 @@ fn lease(
         params,
         || DbError::Contended("a job was paused or cancelled".to_owned()),
     )?;
-    let inputs: Vec<Vec<Value>> = found.iter().map(|one| vec![one.job.input.into()]).collect();
-    let headers = tx.query_each("SELECT header FROM inputs WHERE id = $1", &inputs)?;
+    let headers = inputs::headers(tx, &found.iter().map(|one| one.job.input).collect::<Vec<_>>())?;
     let together = found.len();
     let mut claims = Vec::with_capacity(together);
     for (one, header) in found.into_iter().zip(headers) {
         let kind = one.job.kind;
         let undo_of = one.job.undo_of.map(|undone| kind_of(tx, undone)).transpose()?;
-        let header = header.first().map_or(Ok("[]"), |row| row.text(0))?;
         claims.push(Claim {
             job: one.job.seq,
             job_id: one.job.id,
@@ -502,7 +500,7 @@ fn lease(
             retry_of: one.job.retry_of,
             undo_of,
             input: one.job.input,
-            header: json(header)?,
+            header: json(&header)?,
             chunk: one.chunk,
             first_row: one.first_row,
             rows: one.rows,

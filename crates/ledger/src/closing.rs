@@ -2,7 +2,8 @@
 
 use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
 use super::chunk_state::ChunkState;
-use super::digest::{self, ImageDigest};
+use super::digest;
+use super::images::RowImage;
 use super::intents::HANDED_OUT;
 use super::rows::{RowWait, record_outcomes, record_outcomes_of};
 use super::trial::Trial;
@@ -20,8 +21,8 @@ pub struct Closing {
     pub waits: Vec<RowWait>,
     /// When that is, in milliseconds since the epoch.
     pub next_look: i64,
-    /// Of the before-images that its rows have left.
-    pub images: Vec<ImageDigest>,
+    /// The before-images that its rows have left.
+    pub images: Vec<RowImage>,
 }
 
 /// Jobs that ended, by number, and how.
@@ -101,7 +102,7 @@ fn digest_of(claim: &Claim, closing: &Closing) -> RowsDigest {
     }
     RowsDigest::Known(digest::of_chunk(
         closing.outcomes.iter().collect(),
-        closing.images.clone(),
+        closing.images.iter().collect(),
     ))
 }
 

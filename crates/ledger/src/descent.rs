@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Outcome;
 use super::chunk_state::ChunkState;
+use super::{Outcome, inputs};
 use tenantry_foundation::db::{DbError, Tx};
 
 /// The jobs a job's rows follow from.
@@ -58,7 +58,7 @@ impl ParentChunk {
         };
         let had = selected_rows(tx, descent, chunk)?;
         let recorded = tx.query(
-            "SELECT row, outcome FROM row_outcomes WHERE job = $1 AND row BETWEEN $2 AND $3",
+            "SELECT row, outcome FROM every_outcome WHERE job = $1 AND row BETWEEN $2 AND $3",
             &[job.into(), first.into(), last.into()],
         )?;
         let stepped = tx.query(
@@ -113,8 +113,7 @@ pub struct ChunkSelection {
 
 /// The rows of a chunk of `job` that an undo would take back; `None` once its input is kept no more.
 pub fn undoable_rows(tx: &mut dyn Tx, input: i64, job: i64, chunk: i64) -> Result<Option<ChunkSelection>, DbError> {
-    let kept = "SELECT 1 FROM every_block WHERE input = $1 AND block = $2";
-    if tx.query(kept, &[input.into(), chunk.into()])?.is_empty() {
+    if inputs::raw_block(tx, input, chunk)?.is_none() {
         return Ok(None);
     }
     let of = tx.query_first(

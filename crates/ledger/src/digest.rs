@@ -6,53 +6,15 @@
 
 use super::RowOutcome;
 use super::audit::hash_of;
+use super::images::{COLUMNS, RowImage};
 use super::rows::BETWEEN;
-use tenantry_foundation::db::{DbError, Row, Tx, Value};
+use tenantry_foundation::db::{DbError, Row, Tx};
 
 /// Digits of a hash over rows.
 const DIGITS: usize = 32;
 
-/// The hash of one before-image, with its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageDigest {
-    row: i64,
-    step: i64,
-    hash: String,
-}
-
-impl ImageDigest {
-    /// Of an image as it is written: row, step, object, target, part, before, after.
-    pub fn of(image: &[Value]) -> Self {
-        let int = |at: usize| match image.get(at) {
-            Some(Value::Int(number)) => *number,
-            _ => 0,
-        };
-        let text = |at: usize| match image.get(at) {
-            Some(Value::Text(text)) => Some(text.as_str()),
-            _ => None,
-        };
-        Self::made((int(0), int(1)), text(2), int(3), [text(4), text(5), text(6)])
-    }
-
-    fn made(
-        (row, step): (i64, i64),
-        object: Option<&str>,
-        target: i64,
-        [part, before, after]: [Option<&str>; 3],
-    ) -> Self {
-        let (at, target) = (format!("{row}:{step}"), target.to_string());
-        let part = part.filter(|part| !part.is_empty());
-        let mut hash = hash_of(
-            "tenantry-image-1",
-            &[Some(&at), object, Some(&target), part, before, after],
-        );
-        hash.truncate(DIGITS);
-        Self { row, step, hash }
-    }
-}
-
 /// The hash over the rows of a chunk: their recorded outcomes, and their images. `None` if there are neither.
-pub(super) fn of_chunk(mut outcomes: Vec<&RowOutcome>, mut images: Vec<ImageDigest>) -> Option<String> {
+pub(super) fn of_chunk(mut outcomes: Vec<&RowOutcome>, mut images: Vec<&RowImage>) -> Option<String> {
     if outcomes.is_empty() && images.is_empty() {
         return None;
     }
@@ -71,7 +33,11 @@ pub(super) fn of_chunk(mut outcomes: Vec<&RowOutcome>, mut images: Vec<ImageDige
         ];
         texts.push(hash_of("tenantry-outcome-1", &fields));
     }
-    texts.extend(images.into_iter().map(|one| one.hash));
+    texts.extend(images.into_iter().map(|one| {
+        let mut hash = one.hash();
+        hash.truncate(DIGITS);
+        hash
+    }));
     let fields: Vec<Option<&str>> = texts.iter().map(|text| Some(text.as_str())).collect();
     let mut hash = hash_of("tenantry-rows-1", &fields);
     hash.truncate(DIGITS);
@@ -81,13 +47,13 @@ pub(super) fn of_chunk(mut outcomes: Vec<&RowOutcome>, mut images: Vec<ImageDige
 /// The same for rows `first` to `last` of a job, as they are recorded.
 pub(super) fn read_back(tx: &mut dyn Tx, job: i64, first: u64, last: u64) -> Result<Option<String>, DbError> {
     let range = [job.into(), first.into(), last.into()];
-    let sql = "SELECT row, outcome, code, message, target, columns FROM row_outcomes WHERE job = $1 AND row BETWEEN $2 AND $3";
+    let sql = "SELECT row, outcome, code, message, target, columns FROM every_outcome WHERE job = $1 AND row BETWEEN $2 AND $3";
     let outcomes = tx.query(sql, &range)?;
     let outcomes = outcomes.iter().map(outcome).collect::<Result<Vec<_>, _>>()?;
-    let sql = "SELECT row, step, object, target, part, before, after FROM before_images WHERE job = $1 AND row BETWEEN $2 AND $3";
-    let images = tx.query(sql, &range)?;
-    let images = images.iter().map(image).collect::<Result<Vec<_>, _>>()?;
-    Ok(of_chunk(outcomes.iter().collect(), images))
+    let sql = format!("SELECT {COLUMNS} FROM every_image WHERE job = $1 AND row BETWEEN $2 AND $3");
+    let images = tx.query(&sql, &range)?;
+    let images = images.iter().map(RowImage::read).collect::<Result<Vec<_>, _>>()?;
+    Ok(of_chunk(outcomes.iter().collect(), images.iter().collect()))
 }
 
 fn outcome(row: &Row) -> Result<RowOutcome, DbError> {
@@ -104,15 +70,6 @@ fn outcome(row: &Row) -> Result<RowOutcome, DbError> {
             .map(str::to_owned)
             .collect(),
     })
-}
-
-fn image(row: &Row) -> Result<ImageDigest, DbError> {
-    Ok(ImageDigest::made(
-        (row.int(0)?, row.int(1)?),
-        row.opt_text(2)?,
-        row.int(3)?,
-        [row.opt_text(4)?, row.opt_text(5)?, row.opt_text(6)?],
-    ))
 }
 
 /// Over a job of which these chunks have a hash, in their order.

@@ -64,7 +64,7 @@ const RECORDED: &str = "SELECT job, COUNT(*) AS rows,
    CAST(SUM(CASE WHEN outcome = 'rejected' THEN 1 ELSE 0 END) AS BIGINT) AS rejected,
    CAST(SUM(CASE WHEN outcome = 'failed' THEN 1 ELSE 0 END) AS BIGINT) AS failed,
    CAST(SUM(CASE WHEN outcome = 'cancelled' THEN 1 ELSE 0 END) AS BIGINT) AS cancelled
- FROM row_outcomes GROUP BY job";
+ FROM every_outcome GROUP BY job";
 
 /// Rows of a job's chunks, by how the chunks ended.
 const COVERED: &str = "SELECT job, CAST(SUM(rows) AS BIGINT) AS rows,
@@ -142,7 +142,7 @@ pub fn always() -> Vec<Invariant> {
         (
             "stray outcome",
             "an outcome belongs to no chunk, or to several",
-            "SELECT o.job, o.row, o.outcome, COUNT(c.chunk) FROM row_outcomes o
+            "SELECT o.job, o.row, o.outcome, COUNT(c.chunk) FROM every_outcome o
              LEFT JOIN every_chunk c ON c.job = o.job AND o.row >= c.first_row AND o.row < c.first_row + c.rows
              GROUP BY o.job, o.row, o.outcome HAVING COUNT(c.chunk) <> 1"
                 .to_owned(),

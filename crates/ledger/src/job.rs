@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::inputs::{BYTES, HEADER, JOIN, NAME, NOTES, NUMBER, ROWS, SHA256};
 use super::{JobId, Ledger};
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
 
@@ -260,28 +261,36 @@ fn state(now: &str) -> String {
 
 /// The beginning of a query for jobs, `now` being the parameter for the time.
 pub(super) fn select(now: &str) -> String {
-    format!("SELECT j.seq, j.id, j.kind, j.parameters, {},{SELECTED}", state(now))
+    format!(
+        "SELECT j.seq, j.id, j.kind, j.parameters, {}, {}",
+        state(now),
+        selected()
+    )
 }
 
-const SELECTED: &str = "j.applied, j.unchanged, j.rejected,
+fn selected() -> String {
+    format!(
+        "j.applied, j.unchanged, j.rejected,
     j.failed, j.cancelled, j.total, j.submitted_by, j.retry_of, j.created_at, j.started_at, j.finished_at,
-    j.cancel_requested, j.message, j.out_dir, j.delivered_at, i.id, i.name, i.sha256, i.bytes, i.rows, i.header,
+    j.cancel_requested, j.message, j.out_dir, j.delivered_at, {NUMBER}, {NAME}, {SHA256}, {BYTES}, {ROWS}, {HEADER},
     j.undo_of, j.plan_hash, j.gate, j.approval_until, j.decided_by,
     CASE WHEN j.finished_at IS NULL THEN (SELECT COUNT(*) FROM waiting_rows w WHERE w.job = j.seq) ELSE 0 END,
     CASE WHEN EXISTS (SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.state IN ('queued', 'running')) THEN 1 ELSE 0 END,
-    (SELECT u.id FROM jobs u WHERE u.seq = j.undo_of), i.notes,
+    (SELECT u.id FROM jobs u WHERE u.seq = j.undo_of), {NOTES},
     CASE WHEN j.finished_at IS NULL THEN
       (SELECT w.message FROM waiting_rows w WHERE w.job = j.seq ORDER BY w.row LIMIT 1) END,
     CASE WHEN j.finished_at IS NULL THEN
       (SELECT MIN(c.not_before) FROM chunks c WHERE c.job = j.seq AND c.state = 'waiting') END, i.sheet, j.out_format,
     CASE WHEN j.block IS NOT NULL OR EXISTS (SELECT 1 FROM spool s WHERE s.input = j.input)
-      OR EXISTS (SELECT 1 FROM jobs o WHERE o.input = j.input AND o.block IS NOT NULL) THEN 1 ELSE 0 END,
+      OR k.block IS NOT NULL OR EXISTS (SELECT 1 FROM jobs o WHERE o.input = j.input AND o.block IS NOT NULL) THEN 1 ELSE 0 END,
     (SELECT u.id FROM jobs u WHERE u.undo_of = j.seq AND u.state <> 'planned' ORDER BY u.seq DESC LIMIT 1),
     (SELECT u.state FROM jobs u WHERE u.undo_of = j.seq AND u.state <> 'planned' ORDER BY u.seq DESC LIMIT 1),
     (SELECT CAST(COALESCE(SUM(u.applied), 0) AS BIGINT) FROM jobs u WHERE u.undo_of = j.seq),
     CASE WHEN EXISTS (SELECT 1 FROM jobs u JOIN jobs r ON r.undo_of = u.seq WHERE u.undo_of = j.seq AND r.applied > 0)
       THEN 1 ELSE 0 END, j.seal, j.submitted_via
-    FROM jobs j JOIN inputs i ON i.id = j.input";
+    FROM jobs j {JOIN}"
+    )
+}
 
 impl Ledger {
     /// The job of that id.

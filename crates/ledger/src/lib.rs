@@ -5,7 +5,8 @@
 //! by a lease, fenced by the chunk's attempt number: effects, outcomes, chunk and counters are
 //! written in one transaction that first checks the fence ([`fence::check`]) and last closes the chunk
 //! ([`closing::close`]). Outcomes are cheap because the usual one is not written: a row of a done chunk
-//! without a record in `row_outcomes` was applied.
+//! without a record in `row_outcomes` was applied. A job of one row that is carried out as it comes in is a single record
+//! ([`inputs`], [`images`]); views (`every_…`) show it like any other.
 //!
 //! Locks are taken in the order allowances, store, chunks, jobs, audit record; nothing here may reverse it.
 
@@ -23,12 +24,14 @@ mod claim;
 pub mod closing;
 pub mod deep;
 mod descent;
-pub mod digest;
+mod digest;
 pub mod drops;
 mod errors;
 pub mod fence;
 pub mod fires;
 pub mod ids;
+pub mod images;
+pub mod inputs;
 pub mod intents;
 pub mod invariants;
 pub mod job;
@@ -68,6 +71,7 @@ pub use closing::{Closing, ErrorLimit};
 pub use descent::{ChunkSelection, Descent, selected_rows, undoable_rows};
 pub use errors::{ErrorExample, ErrorGroup};
 pub use ids::JobId;
+pub use inputs::{load_block, load_blocks};
 pub use job::{Counts, EndedJob, Job, JobFilter, JobState, Parameters, Undone};
 pub use lease::{Cause, FailedRows, SetBack};
 pub use lookup::JobLookup;
@@ -80,7 +84,7 @@ pub use record::RecordedJobs;
 pub use replies::{Reply, ReplyTo, TakenReplies};
 pub use retention::LookedThrough;
 pub use retry::{RetryRefused, Retrying};
-pub use rows::{ChunkRows, RowOutcome, RowRecord, RowWait, load_block, load_blocks, recorded_rows};
+pub use rows::{ChunkRows, RowOutcome, RowRecord, RowWait, recorded_rows};
 pub use sealed::{PasswordJob, SealedPart, SealedPasswords};
 pub use tenantry_foundation::installation::Installation;
 pub use trial::Trial;

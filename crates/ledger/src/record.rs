@@ -11,11 +11,15 @@ use super::allowances::Allowances;
 use super::at_once::{self, AtOnce, DoneAtOnce};
 use super::audit::{self, Action, AuditEntry};
 use super::closing::Closing;
+use super::images::{self, RowImage};
 use super::job::to_json;
 use super::plan::{KNOWN_KEY, SHORT_PRINT, SameWork, UNFINISHED, submitted_note};
 use super::rows::record_outcomes;
 use super::whole::WholeJob;
-use super::{Committed, Counts, JobId, JobState, Ledger, NewJob, Origin, Parameters, ReplyTo, digest, origin, replies};
+use super::{
+    Claim, Committed, Counts, EndedJob, JobId, JobState, Ledger, NewJob, Origin, Outcome, Parameters, ReplyTo, digest,
+    origin, replies,
+};
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
 
 impl Ledger {
@@ -210,7 +214,7 @@ impl Known {
 /// The hash over what became of the rows of a job that ends as it is recorded.
 fn digest_of(job: &WholeJob, closing: &Closing) -> Option<String> {
     let outcomes = closing.outcomes.iter().chain(&job.rejects).collect();
-    let digest = digest::of_chunk(outcomes, closing.images.clone())?;
+    let digest = digest::of_chunk(outcomes, closing.images.iter().collect())?;
     digest::of_job(&[(job.chunk.as_ref().map_or(0, |chunk| chunk.number), digest)])
 }
 
@@ -241,47 +245,57 @@ fn insert(
         return Ok(DoneAtOnce::default());
     }
     let worker = worker.filter(|_| new.iter().all(|(job, _)| job.may_end_at_once()));
-    let mut keys = tx
-        .fresh_keys_of(&[("inputs", "id"), ("jobs", "seq")], new.len())?
-        .into_iter();
-    let (inputs, seqs) = (keys.next().unwrap_or_default(), keys.next().unwrap_or_default());
-    let jobs = new.iter().zip(&seqs).zip(&inputs);
-    let jobs: Vec<_> = jobs.map(|(((job, _), seq), input)| (*job, [*seq, *input])).collect();
-    let rejects = jobs
-        .iter()
-        .flat_map(|(job, [seq, _])| job.rejects.iter().map(|reject| (*seq, reject)));
-    record_outcomes(tx, &rejects.collect::<Vec<_>>())?;
-    let mut done = match worker {
-        Some(worker) => at_once::carry_out(tx, worker, &jobs, now)?,
-        None => DoneAtOnce::default(),
-    };
+    let (seqs, mut inputs, mut done) = number_and_carry_out(tx, new, worker, now)?;
     let told_until = now + replies::REPLY_WITHIN;
-    let (mut of_inputs, mut of_jobs) = (Vec::with_capacity(new.len()), Vec::with_capacity(new.len()));
-    let (mut of_spool, mut of_chunks) = (Vec::with_capacity(new.len()), Vec::with_capacity(new.len()));
-    let mut asked = Vec::new();
-    for ((job, [seq, input]), (_, replies)) in jobs.iter().zip(new) {
-        let end = match done.end_of(*seq) {
+    let (mut of_inputs, mut of_jobs) = (Vec::with_capacity(inputs.len()), Vec::with_capacity(new.len()));
+    let (mut of_spool, mut of_chunks) = (Vec::with_capacity(inputs.len()), Vec::with_capacity(inputs.len()));
+    let (mut asked, mut outcomes, mut images) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, ((job, replies), seq)) in new.iter().zip(&seqs).enumerate() {
+        let (seq, ended) = (*seq, done.end_of(*seq));
+        let end = match ended {
             Some(how) => Some(how.counts),
             None if job.pending() == 0 => Some(job.counts()),
             None => None,
         };
-        of_inputs.push(input_of(job, *input));
         let told = replies.first().map(|reply| reply.stream.as_str());
-        let inline = done.end_of(*seq).filter(|how| how.counts.failed == 0);
-        of_jobs.push(values(
-            job,
-            [*seq, *input],
-            end,
-            inline.is_some(),
-            (now, told, told_until),
-        ));
-        asked.extend(replies.iter().map(|reply| (*seq, *reply)));
-        // What has failed can be tried again, chunk by chunk.
-        let Some(chunk) = job.chunk.as_ref().filter(|_| inline.is_none()) else {
+        asked.extend(replies.iter().map(|reply| (seq, *reply)));
+        let closing = done.closings.get(at).filter(|_| ended.is_some());
+        if let Some(closing) = closing.filter(|_| is_kept_whole(ended)) {
+            let kept = RowKept::of(job, closing);
+            outcomes.extend(
+                closing
+                    .outcomes
+                    .iter()
+                    .filter(|_| kept.target.is_none())
+                    .map(|one| (seq, one)),
+            );
+            images.extend(
+                closing
+                    .images
+                    .iter()
+                    .filter(|_| kept.image.is_none())
+                    .map(|one| (seq, one)),
+            );
+            let mut columns = values(job, (seq, None), end, (now, told, told_until));
+            columns.extend(kept.values(job));
+            of_jobs.push(columns);
             continue;
-        };
+        }
+        let input = inputs.next().unwrap_or_default();
+        outcomes.extend(
+            closing
+                .iter()
+                .flat_map(|closing| &closing.outcomes)
+                .map(|one| (seq, one)),
+        );
+        images.extend(closing.iter().flat_map(|closing| &closing.images).map(|one| (seq, one)));
+        of_inputs.push(input_of(job, input));
+        let mut columns = values(job, (seq, Some(input)), end, (now, told, told_until));
+        columns.resize(columns.len() + RowKept::COLUMNS, Value::Null);
+        of_jobs.push(columns);
+        let Some(chunk) = &job.chunk else { continue };
         if let Some(block) = &chunk.block {
-            of_spool.push(vec![(*input).into(), chunk.number.into(), block.clone().into()]);
+            of_spool.push(vec![input.into(), chunk.number.into(), block.clone().into()]);
         }
         let expected = Some(chunk.expected.clone()).filter(|expected| !expected.is_empty());
         let (state, pending) = match (end, job.commit.not_before) {
@@ -290,7 +304,7 @@ fn insert(
             (None, None) => ("queued", job.pending()),
         };
         of_chunks.push(vec![
-            (*seq).into(),
+            seq.into(),
             chunk.number.into(),
             chunk.first_row.into(),
             chunk.rows.into(),
@@ -298,7 +312,7 @@ fn insert(
             state.into(),
             expected.into(),
             job.commit.not_before.unwrap_or(0).into(),
-            i64::from(done.end_of(*seq).is_some()).into(),
+            i64::from(ended.is_some()).into(),
         ]);
     }
     tx.send_all(
@@ -308,9 +322,10 @@ fn insert(
     tx.send_all(
         "INSERT INTO jobs (seq, id, kind, parameters, state, input, submitted_by, submitted_via, created_at, out_dir, out_host,
            idempotency_key, fingerprint, plan_hash, checks_drift, total, refused, chunks_left, started_at, finished_at, claimed_at,
-           applied, unchanged, rejected, failed, reply_to, reply_until, carried_out, block)
+           applied, unchanged, rejected, failed, reply_to, reply_until, carried_out, block, input_name, input_header, input_sha256,
+           input_bytes, input_notes, target, image_object, image_target, image_before, image_after)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19, $20, $21, $22, $23,
-           $24, $25, $26, $27, $28)",
+           $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38)",
         of_jobs,
     )?;
     tx.send_all("INSERT INTO spool (input, block, data) VALUES ($1, $2, $3)", of_spool)?;
@@ -319,14 +334,105 @@ fn insert(
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         of_chunks,
     )?;
-    let closed = done.claims.iter().zip(&done.closings);
-    let outcomes = closed.flat_map(|(claim, closing)| closing.outcomes.iter().map(|one| (claim.job, one)));
-    record_outcomes(tx, &outcomes.collect::<Vec<_>>())?;
+    record_outcomes(tx, &outcomes)?;
+    images::insert(tx, images.into_iter())?;
     replies::insert(tx, &asked)?;
     if worker.is_some() {
         done.take_replies(new, told_until);
     }
     Ok(done)
+}
+
+/// Gives jobs their numbers, and has those carried out that `worker` may; the numbers of the jobs, and of the inputs of those that do not keep
+/// theirs with themselves.
+fn number_and_carry_out(
+    tx: &mut dyn Tx,
+    new: &[(&WholeJob, Vec<&ReplyTo>)],
+    worker: Option<&dyn AtOnce>,
+    now: i64,
+) -> Result<(Vec<i64>, std::vec::IntoIter<i64>, DoneAtOnce), DbError> {
+    const JOBS: (&str, &str) = ("jobs", "seq");
+    const INPUTS: (&str, &str) = ("inputs", "id");
+    let keys = |tx: &mut dyn Tx, of: &[_], count| Ok::<_, DbError>(tx.fresh_keys_of(of, count)?.into_iter());
+    let of_all: &[_] = if worker.is_some() { &[JOBS] } else { &[JOBS, INPUTS] };
+    let mut of_all = keys(tx, of_all, new.len())?;
+    let (seqs, inputs) = (of_all.next().unwrap_or_default(), of_all.next().unwrap_or_default());
+    let rejects = new.iter().zip(&seqs);
+    let rejects = rejects.flat_map(|((job, _), seq)| job.rejects.iter().map(|one| (*seq, one)));
+    record_outcomes(tx, &rejects.collect::<Vec<_>>())?;
+    let Some(worker) = worker else {
+        return Ok((seqs, inputs.into_iter(), DoneAtOnce::default()));
+    };
+    let jobs: Vec<(&WholeJob, i64)> = new.iter().zip(&seqs).map(|((job, _), seq)| (*job, *seq)).collect();
+    let mut done = at_once::carry_out(tx, worker, &jobs, now)?;
+    let ended = done.claims.iter_mut().zip(&done.ended);
+    let apart: Vec<&mut Claim> = ended
+        .filter(|(_, (_, how))| !is_kept_whole(Some(how)))
+        .map(|(claim, _)| claim)
+        .collect();
+    let inputs = match apart.len() {
+        0 => Vec::new(),
+        count => keys(tx, &[INPUTS], count)?.next().unwrap_or_default(),
+    };
+    for (claim, input) in apart.into_iter().zip(&inputs) {
+        claim.input = *input;
+    }
+    Ok((seqs, inputs.into_iter(), done))
+}
+
+/// Whether a job keeps its input with itself. What has failed can be tried again, chunk by chunk.
+fn is_kept_whole(ended: Option<&EndedJob>) -> bool {
+    ended.is_some_and(|how| how.counts.failed == 0)
+}
+
+/// What a job keeps with itself of its only row, where that is all there is to be said of it.
+struct RowKept<'k> {
+    /// What the row was applied to.
+    target: Option<&'k str>,
+    image: Option<&'k RowImage>,
+}
+
+impl<'k> RowKept<'k> {
+    /// How many columns it makes up.
+    const COLUMNS: usize = 11;
+
+    fn of(job: &WholeJob, closing: &'k Closing) -> Self {
+        let (target, image) = match (job.commit.rows, closing.outcomes.as_slice(), closing.images.as_slice()) {
+            (1, [one], images) if one.outcome == Outcome::Applied => {
+                let says_more = !one.code.is_empty() || !one.message.is_empty() || !one.columns.is_empty();
+                let target = Some(one.target.as_str()).filter(|target| !target.is_empty() && !says_more);
+                (target, images)
+            }
+            (1, _, images) => (None, images),
+            _ => (None, &[][..]),
+        };
+        let image = match image {
+            [image] if image.row == 1 && image.step == 0 && image.part.is_empty() => Some(image),
+            _ => None,
+        };
+        Self { target, image }
+    }
+
+    /// The columns of the job, beginning with its block.
+    fn values(&self, job: &WholeJob) -> impl Iterator<Item = Value> + use<> {
+        let WholeJob { new, commit, .. } = job;
+        let name = Some(new.input_name.as_str()).filter(|name| commit.idempotency_key.as_deref() != Some(name));
+        let of_image = |get: fn(&RowImage) -> Value| self.image.map_or(Value::Null, get);
+        [
+            job.chunk.as_ref().and_then(|chunk| chunk.block.clone()).into(),
+            name.into(),
+            to_json(&new.header).into(),
+            commit.sha256.as_str().into(),
+            commit.bytes.into(),
+            (!commit.notes.is_empty()).then(|| to_json(&commit.notes)).into(),
+            self.target.into(),
+            of_image(|image| image.object.as_ref().into()),
+            of_image(|image| image.target.into()),
+            of_image(|image| image.before.clone().into()),
+            of_image(|image| image.after.clone().into()),
+        ]
+        .into_iter()
+    }
 }
 
 /// Parameters as they are kept. What is not said is the default.
@@ -351,13 +457,12 @@ fn input_of(job: &WholeJob, input: i64) -> Vec<Value> {
     ]
 }
 
-/// The columns of a job with these numbers, its own and its input's, with its rows if it keeps them `inline`. Where it was carried out, its
-/// worker has until the later time to tell whoever reads `told`.
+/// The columns of a job with these numbers, its own and its input's, up to whether it keeps its rows with itself, as one does that has no
+/// input. Where it was carried out, its worker has until the later time to tell whoever reads `told`.
 fn values(
     job: &WholeJob,
-    [seq, input]: [i64; 2],
+    (seq, input): (i64, Option<i64>),
     end: Option<Counts>,
-    inline: bool,
     (now, told, told_until): (i64, Option<&str>, i64),
 ) -> Vec<Value> {
     let WholeJob { id, new, commit, .. } = job;
@@ -384,7 +489,7 @@ fn values(
         commit
             .fingerprint
             .get(..SHORT_PRINT)
-            .filter(|_| inline)
+            .filter(|_| input.is_none())
             .unwrap_or(&commit.fingerprint)
             .into(),
         commit.plan_hash.as_str().into(),
@@ -400,9 +505,6 @@ fn values(
         counts.failed.into(),
         told.into(),
         (if carried_out { told_until } else { 0 }).into(),
-        inline.then_some(1_i64).into(),
-        (job.chunk.as_ref().filter(|_| inline))
-            .and_then(|chunk| chunk.block.clone())
-            .into(),
+        input.is_none().then_some(1_i64).into(),
     ]
 }

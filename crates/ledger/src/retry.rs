@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
 use super::plan::under;
-use super::{Actor, Job, JobId, JobState, Ledger, seal};
+use super::{Actor, Job, JobId, JobState, Ledger, inputs, seal};
 use tenantry_foundation::db::{DbError, Tx};
 
 /// Why a job cannot be retried.
@@ -76,7 +76,7 @@ impl Ledger {
                 // Who else asks for the same waits, and then finds what was made.
                 let lock = format!("SELECT 1 FROM jobs WHERE seq = $1{}", tx.dialect().for_update());
                 tx.query(&lock, &[old.into()])?;
-                if tx.query("SELECT 1 FROM every_block WHERE input = $1 LIMIT 1", &[input.into()])?.is_empty() {
+                if !inputs::is_kept(tx, input)? {
                     return Ok(Retrying::Refused(RetryRefused::RowsGone));
                 }
                 let earlier = tx.query_first(

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::chunk_state::ChunkState;
 use super::descent::{Descent, selected_rows};
+use super::inputs::{load_block, load_blocks};
 use super::{Installation, Job, Ledger, Outcome};
 use tenantry_foundation::db::{Batch, DbError, Row, Tx, Value};
 use tenantry_foundation::input::Block;
@@ -198,7 +199,7 @@ impl Ledger {
                 )?;
                 let sealed = tx.query_each("SELECT 1 FROM sealed_passwords WHERE job = $1 LIMIT 1", &seqs)?;
                 let outcomes = tx.query_each(
-                    "SELECT row, outcome, code, message, target, columns FROM row_outcomes WHERE job = $1",
+                    "SELECT row, outcome, code, message, target, columns FROM every_outcome WHERE job = $1",
                     &seqs,
                 )?;
                 let places: Vec<(i64, i64)> = plain.iter().map(|(_, input, _)| (*input, 0)).collect();
@@ -232,31 +233,10 @@ impl Ledger {
     }
 }
 
-/// Reads one block of the spool.
-pub fn load_block(tx: &mut dyn Tx, input: i64, block: i64) -> Result<Option<Block>, DbError> {
-    Ok(load_blocks(tx, &[(input, block)])?.pop().flatten())
-}
-
-/// Reads blocks of the spool, by input and number, in that order; `None` for one that is not there.
-pub fn load_blocks(tx: &mut dyn Tx, blocks: &[(i64, i64)]) -> Result<Vec<Option<Block>>, DbError> {
-    let wanted: Vec<Vec<Value>> = blocks
-        .iter()
-        .map(|(input, block)| vec![(*input).into(), (*block).into()])
-        .collect();
-    let found = tx.query_each("SELECT data FROM every_block WHERE input = $1 AND block = $2", &wanted)?;
-    let decode = |((_, block), rows): (&(i64, i64), Vec<Row>)| {
-        let Some(row) = rows.first() else { return Ok(None) };
-        Block::decode(row.blob(0)?)
-            .map(Some)
-            .map_err(|error| DbError::Broken(format!("block {block} of the spool is damaged: {error}")))
-    };
-    blocks.iter().zip(found).map(decode).collect()
-}
-
 /// Numbers of the rows in a range that have a recorded outcome.
 pub fn recorded_rows(tx: &mut dyn Tx, job: i64, first: u64, rows: u64) -> Result<HashSet<u64>, DbError> {
     let found = tx.query(
-        "SELECT row FROM row_outcomes WHERE job = $1 AND row BETWEEN $2 AND $3",
+        "SELECT row FROM every_outcome WHERE job = $1 AND row BETWEEN $2 AND $3",
         &[job.into(), first.into(), (first + rows - 1).into()],
     )?;
     found.iter().map(|row| row.int(0).map(|row| row as u64)).collect()
@@ -264,7 +244,7 @@ pub fn recorded_rows(tx: &mut dyn Tx, job: i64, first: u64, rows: u64) -> Result
 
 fn recorded(tx: &mut dyn Tx, job: i64, first: i64, last: i64) -> Result<HashMap<u64, RowRecord>, DbError> {
     let found = tx.query(
-        "SELECT row, outcome, code, message, target, columns FROM row_outcomes WHERE job = $1 AND row BETWEEN $2 AND $3",
+        "SELECT row, outcome, code, message, target, columns FROM every_outcome WHERE job = $1 AND row BETWEEN $2 AND $3",
         &[job.into(), first.into(), last.into()],
     )?;
     found.iter().map(recorded_one).collect()

@@ -12,6 +12,7 @@ use std::collections::HashSet;
 
 use super::audit::{Action, hash_of};
 use super::descent::{Descent, selected_rows};
+use super::inputs::{self, HEADER, JOIN, NUMBER, SHA256};
 use super::job::json;
 use super::{Claim, Job, Ledger, approvers, signing};
 use tenantry_foundation::db::{DbError, Row, Tx};
@@ -182,11 +183,13 @@ struct SealedHead {
 
 impl SealedHead {
     fn read(tx: &mut dyn Tx, job: i64) -> Result<Self, DbError> {
-        let sql = "SELECT j.id, j.kind, j.parameters, j.submitted_by, j.submitted_via, j.plan_hash,
+        let sql = format!(
+            "SELECT j.id, j.kind, j.parameters, j.submitted_by, j.submitted_via, j.plan_hash,
              (SELECT u.id FROM jobs u WHERE u.seq = j.undo_of), (SELECT r.id FROM jobs r WHERE r.seq = j.retry_of),
-             i.sha256, i.header, j.seal, j.undo_of, j.retry_of, j.input
-             FROM jobs j JOIN inputs i ON i.id = j.input WHERE j.seq = $1";
-        let Some(row) = tx.query_first(sql, &[job.into()])? else {
+             {SHA256}, {HEADER}, j.seal, j.undo_of, j.retry_of, {NUMBER}
+             FROM jobs j {JOIN} WHERE j.seq = $1"
+        );
+        let Some(row) = tx.query_first(&sql, &[job.into()])? else {
             return Err(DbError::Damaged("the job is gone from the ledger".to_owned()));
         };
         let optional = |column: usize| row.opt_text(column).map(|text| text.map(str::to_owned));
@@ -244,8 +247,7 @@ impl SealedChunk {
     }
 
     fn seal(&self, tx: &mut dyn Tx, of: &SealedHead, expected: Option<&[u8]>) -> Result<String, DbError> {
-        let sql = "SELECT data FROM every_block WHERE input = $1 AND block = $2";
-        let block = tx.query_first(sql, &[of.input.into(), self.chunk.into()])?;
+        let block = inputs::raw_block(tx, of.input, self.chunk)?;
         let block = block.map(|row| row.blob(0).map(digest)).transpose()?;
         let descent = Descent {
             retry_of: of.retry_of,

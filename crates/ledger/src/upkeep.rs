@@ -180,7 +180,7 @@ impl Ledger {
                 let rows = tx.query(
                     "SELECT id FROM jobs WHERE out_dir IS NOT NULL AND delivered_at IS NULL AND out_host = $1
                      AND finished_at IS NOT NULL AND (block IS NOT NULL OR EXISTS (SELECT 1 FROM spool s WHERE s.input = jobs.input)
-                       OR EXISTS (SELECT 1 FROM jobs o WHERE o.input = jobs.input AND o.block IS NOT NULL)) ORDER BY seq LIMIT 100",
+                       OR EXISTS (SELECT 1 FROM jobs o WHERE (o.input = jobs.input OR o.seq = -jobs.input) AND o.block IS NOT NULL)) ORDER BY seq LIMIT 100",
                     &[host.into()],
                 )?;
                 rows.iter().map(|row| JobId::read(row, 0)).collect()
@@ -222,9 +222,9 @@ fn cancel_orphans(tx: &mut dyn Tx, job: i64, now: i64) -> Result<(), DbError> {
 /// Lets go of what hangs on an ended job's input, unless another job of it still needs the rows; that one is asked in its turn.
 fn prune_one(tx: &mut dyn Tx, job: i64, input: Option<i64>, before: i64) -> Result<bool, DbError> {
     tx.send("UPDATE jobs SET spooled = 0 WHERE seq = $1", &[job.into()])?;
-    let Some(input) = input else { return Ok(false) };
+    let input = input.unwrap_or(-job);
     let needed = tx.query(
-        "SELECT 1 FROM jobs WHERE input = $1 AND (finished_at IS NULL OR finished_at >= $2) LIMIT 1",
+        "SELECT 1 FROM jobs WHERE (input = $1 OR seq = -$1) AND (finished_at IS NULL OR finished_at >= $2) LIMIT 1",
         &[input.into(), before.into()],
     )?;
     if !needed.is_empty() {
@@ -232,10 +232,10 @@ fn prune_one(tx: &mut dyn Tx, job: i64, input: Option<i64>, before: i64) -> Resu
     }
     let blocks = tx.exec("DELETE FROM spool WHERE input = $1", &[input.into()])?
         + tx.exec(
-            "UPDATE jobs SET block = NULL WHERE input = $1 AND block IS NOT NULL",
+            "UPDATE jobs SET block = NULL WHERE (input = $1 OR seq = -$1) AND block IS NOT NULL",
             &[input.into()],
         )?;
-    for of in ints(&tx.query("SELECT seq FROM jobs WHERE input = $1", &[input.into()])?)? {
+    for of in ints(&tx.query("SELECT seq FROM jobs WHERE input = $1 OR seq = -$1", &[input.into()])?)? {
         for table in [
             "sealed_passwords",
             "artifacts",

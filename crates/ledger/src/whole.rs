@@ -41,8 +41,8 @@ impl WholeJob {
         has_rows && self.pending() > 0 && self.commit.not_before.is_none() && self.new.parameters.store.is_none()
     }
 
-    /// What would be claimed of it, under these numbers: its own and its input's.
-    pub(super) fn claim(&self, [seq, input]: [i64; 2], owner: &str, now: i64) -> Option<Claim> {
+    /// What would be claimed of it under that number, were its input kept with it.
+    pub(super) fn claim(&self, seq: i64, owner: &str, now: i64) -> Option<Claim> {
         let chunk = self.chunk.as_ref()?;
         Some(Claim {
             job: seq,
@@ -54,7 +54,7 @@ impl WholeJob {
             started_at: now,
             retry_of: None,
             undo_of: None,
-            input,
+            input: -seq,
             header: self.new.header.clone(),
             chunk: chunk.number,
             first_row: chunk.first_row,

@@ -38,7 +38,7 @@ use reader::RecordReader;
 use remote::RemoteStore;
 use sql::reader::SqlReader;
 use tenantry_foundation::db::Db;
-use tenantry_ledger::digest::ImageDigest;
+use tenantry_ledger::images::RowImage;
 use tenantry_ledger::{Artifact, Outcome, PasswordJob, RowOutcome, RowWait};
 
 /// The stores besides the ledger's own database.
@@ -243,8 +243,8 @@ pub struct Applied {
     pub accounts: Vec<Account>,
     /// Files that rows made.
     pub artifacts: Vec<Artifact>,
-    /// Of the before-images that rows have left.
-    pub images: Vec<ImageDigest>,
+    /// The before-images that rows have left.
+    pub images: Vec<RowImage>,
 }
 
 impl Applied {

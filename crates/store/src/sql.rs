@@ -68,6 +68,8 @@ pub struct Context {
     pub expected: Option<Expected>,
     /// Whether users that are made are handed out a password.
     pub hands_out_passwords: bool,
+    /// Whether the images that rows leave are written with what they change; otherwise whoever closes the chunk does so.
+    pub writes_images: bool,
 }
 
 impl Context {

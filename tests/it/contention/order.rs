@@ -58,7 +58,7 @@ async fn out_of_order(ledger: &Ledger, last: BTreeMap<String, String>) -> Vec<St
             Dialect::Postgres => format!("CAST({of} AS json)->>'phone'"),
         };
         let sql = format!(
-            "SELECT target, job, {}, {} FROM before_images WHERE object = 'customer' ORDER BY target, job",
+            "SELECT target, job, {}, {} FROM every_image WHERE object = 'customer' ORDER BY target, job",
             phone("before"),
             phone("after")
         );

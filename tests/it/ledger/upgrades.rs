@@ -6,8 +6,22 @@ use tenantry_ledger::Ledger;
 
 use crate::place::{On, Place, apply, column, on_both, outcomes};
 
-/// What schema 10 to 34 have added, taken away again.
-const WITHOUT_KEYS: [&str; 53] = [
+/// What schema 10 to 36 have added, taken away again.
+const WITHOUT_KEYS: [&str; 67] = [
+    "DROP VIEW every_outcome",
+    "DROP VIEW every_image",
+    "DROP INDEX jobs_input",
+    "CREATE INDEX jobs_input ON jobs (input)",
+    "ALTER TABLE jobs DROP COLUMN input_name",
+    "ALTER TABLE jobs DROP COLUMN input_header",
+    "ALTER TABLE jobs DROP COLUMN input_sha256",
+    "ALTER TABLE jobs DROP COLUMN input_bytes",
+    "ALTER TABLE jobs DROP COLUMN input_notes",
+    "ALTER TABLE jobs DROP COLUMN target",
+    "ALTER TABLE jobs DROP COLUMN image_object",
+    "ALTER TABLE jobs DROP COLUMN image_target",
+    "ALTER TABLE jobs DROP COLUMN image_before",
+    "ALTER TABLE jobs DROP COLUMN image_after",
     "DROP TABLE allowances",
     "DELETE FROM meta WHERE key = 'digests_after'",
     "ALTER TABLE chunks DROP COLUMN digest",

@@ -51,11 +51,11 @@ pub(crate) async fn dump(db: &Db) -> String {
         ),
         (
             "outcomes",
-            "SELECT job, row, outcome, code, message FROM row_outcomes ORDER BY job, row",
+            "SELECT job, row, outcome, code, message FROM every_outcome ORDER BY job, row",
         ),
         (
             "images",
-            "SELECT job, row, step, object, target, part, before, after FROM before_images ORDER BY job, row, step",
+            "SELECT job, row, step, object, target, part, before, after FROM every_image ORDER BY job, row, step",
         ),
     ];
     db.read(|tx| {

@@ -78,7 +78,7 @@ pub(crate) async fn newest(ledger: &Ledger) -> Job {
 pub(crate) async fn recorded(ledger: &Ledger, job: &Job) -> Vec<(i64, String, String, String)> {
     let seq = job.seq;
     let recorded = ledger.db().read(move |tx| {
-        let sql = "SELECT row, outcome, COALESCE(code, ''), COALESCE(message, '') FROM row_outcomes WHERE job = $1 ORDER BY row";
+        let sql = "SELECT row, outcome, COALESCE(code, ''), COALESCE(message, '') FROM every_outcome WHERE job = $1 ORDER BY row";
         let rows = tx.query(sql, &[seq.into()])?;
         let text = |row: &tenantry_foundation::db::Row, at| row.text(at).map(str::to_owned);
         rows.iter()
@@ -92,7 +92,7 @@ pub(crate) async fn recorded(ledger: &Ledger, job: &Job) -> Vec<(i64, String, St
 pub(crate) async fn messages(ledger: &Ledger, outcome: &'static str) -> Vec<String> {
     let found = ledger.db().read(move |tx| {
         let rows = tx.query(
-            "SELECT message FROM row_outcomes WHERE outcome = $1 ORDER BY job, row",
+            "SELECT message FROM every_outcome WHERE outcome = $1 ORDER BY job, row",
             &[outcome.into()],
         )?;
         rows.iter().map(|row| Ok(row.text_or_empty(0)?.to_owned())).collect()
@@ -102,7 +102,7 @@ pub(crate) async fn messages(ledger: &Ledger, outcome: &'static str) -> Vec<Stri
 
 /// What records held before rows changed them, in the order of the rows.
 pub(crate) async fn images_before(ledger: &Ledger) -> Vec<String> {
-    column(ledger.db(), "SELECT before FROM before_images ORDER BY row").await
+    column(ledger.db(), "SELECT before FROM every_image ORDER BY row").await
 }
 
 /// Has every chunk due that waits for its time.

@@ -9,12 +9,16 @@ use tenantry::testing::queue::Queue;
 use tenantry::testing::runner::Runner;
 use tenantry::testing::submit::{Hand, RecordTurn, Rules, Submission, Submitted, Submitter};
 use tenantry_foundation::db::Dialect;
-use tenantry_ledger::{AtOnce, DoneAtOnce, Job, JobId, JobState, Ledger, Parameters, ReplyTo, Scope, WholeJob};
+use tenantry_ledger::{
+    AtOnce, DoneAtOnce, Job, JobFilter, JobId, JobState, Ledger, Parameters, ReplyTo, Scope, WholeJob,
+};
 use tenantry_store::Stores;
 
 use crate::contention::mixture::{Dice, File, Mixture, World};
 use crate::invariants::violations;
-use crate::place::{CUSTOMERS, On, Place, Work, apply, by, claimant, on_both, settings, tables};
+use crate::place::{
+    CUSTOMERS, On, Place, TWO_CUSTOMERS, Work, apply, by, claimant, column, on_both, outcomes, settings, tables,
+};
 
 /// Small, so that jobs keep meeting the same records.
 const WORLD: World = World { customers: 4, names: 8 };
@@ -249,6 +253,70 @@ on_both! {
         assert_eq!(ledger.verify_audit(None).await.expect("verified").fault_count, 0);
     }
 
+    async fn a_job_of_one_row_at_once_is_one_record(place: Place) {
+        let ledger = place.ledger().await;
+        apply(&ledger, "add-customer", TWO_CUSTOMERS).await;
+        let counted = async |table: &str| {
+            let sql = format!("SELECT CAST(COUNT(*) AS TEXT) FROM {table}");
+            column(ledger.db(), &sql).await.remove(0)
+        };
+        let tables = ["inputs", "spool", "chunks", "row_outcomes", "before_images"];
+        let mut before = Vec::new();
+        for table in tables {
+            before.push(counted(table).await);
+        }
+        let watched = Watched::new(&ledger);
+        let hand: Option<&dyn Hand> = Some(&watched);
+        let unchanged = ("update-account", "customer,phone\nA-1,+49 30 0001\n".to_owned());
+        let two = ("update-account", "customer,phone\nA-1,+49 30 0002\nB-2,+49 30 0003\n".to_owned());
+        let first = hand_in(&ledger, &[phone(1)], hand).await[0];
+        for (table, before) in tables.into_iter().zip(&before) {
+            assert_eq!(counted(table).await, *before, "{table}");
+        }
+        // What more there is to be said of rows, or of several, lies where it does of any job.
+        let same = hand_in(&ledger, &[unchanged], hand).await[0];
+        let second = hand_in(&ledger, &[two], hand).await[0];
+        assert_eq!(watched.jobs(), [first, same, second]);
+        let job = async |id| ledger.job(id).await.expect("asked").expect("there");
+        let (first, second) = (job(first).await, job(second).await);
+        assert_eq!((first.input_name.as_str(), first.input_rows, first.header.len()), ("update-account.csv", 1, 2));
+        assert_eq!(job(same).await.counts.unchanged, 1);
+        assert_eq!(outcomes(&ledger, &second).await.len(), 2);
+
+        // It is taken back in order, and what takes it back is a job like any other.
+        let phones = async || column(ledger.db(), "SELECT COALESCE(phone, '-') FROM customers ORDER BY id").await;
+        let were = phones().await;
+        place.tenantry(&["undo", &second.id.to_string()]).ends(0);
+        assert_eq!(phones().await[0], "+49 30 0001");
+        place.tenantry(&["undo", &first.id.to_string()]).ends(0);
+        assert_ne!(phones().await[0], were[0]);
+        assert_ne!(phones().await[0], "+49 30 0001");
+        let undo = ledger.jobs(JobFilter { limit: 1, ..JobFilter::default() }).await.expect("asked").remove(0);
+        assert_eq!((undo.undo_of, undo.input_name.as_str(), undo.keeps_rows), (Some(first.seq), "update-account.csv", true));
+        let shown = place.tenantry(&["results", &undo.id.to_string()]).ends(0).out;
+        assert!(shown.contains("+49 30 0001"), "{shown}");
+        assert_eq!(violations(ledger.db()).await, Vec::<String>::new());
+        assert_eq!(ledger.verify_deep().await.expect("held against the record").faults, []);
+
+        // Nobody changes what it says of its row unseen.
+        for (tamper, back) in [
+            ("target = target || 'x'", "target = substr(target, 1, length(target) - 1)"),
+            ("image_before = image_before || ' '", "image_before = substr(image_before, 1, length(image_before) - 1)"),
+            ("image_target = image_target + 1", "image_target = image_target - 1"),
+        ] {
+            let set = async |what: &str| {
+                let (sql, seq) = (format!("UPDATE jobs SET {what} WHERE seq = $1"), first.seq);
+                let done = ledger.db().write(move |tx| tx.exec(&sql, &[seq.into()])).await;
+                assert_eq!(done.expect("tampered"), 1);
+            };
+            set(tamper).await;
+            let faults = ledger.verify_deep().await.expect("held against the record").faults;
+            assert!(faults.iter().any(|fault| fault.job == Some(first.id)), "{tamper}: {faults:?}");
+            set(back).await;
+            assert_eq!(ledger.verify_deep().await.expect("held against the record").faults, []);
+        }
+    }
+
     async fn jobs_at_once_share_an_audit_record_in_which_each_is_found(place: Place) {
         let ledger = place.ledger().await;
         apply(&ledger, "add-customer", CUSTOMERS).await;
@@ -280,7 +348,7 @@ on_both! {
         assert_eq!(rows.record(1, 2).outcome, Some(tenantry_ledger::Outcome::Applied));
         place.tenantry(&["undo", &alone.to_string()]).ends(0);
         assert_eq!(violations(ledger.db()).await, Vec::<String>::new());
-    assert_eq!(ledger.verify_deep().await.expect("held against the record").faults, []);
+        assert_eq!(ledger.verify_deep().await.expect("held against the record").faults, []);
         while ledger.prune_spool(-1000).await.expect("pruned").is_more {}
         assert!(!ledger.job(jobs[1]).await.expect("asked").expect("there").keeps_rows);
         let mut through = tenantry_ledger::LookedThrough::default();

@@ -48,6 +48,7 @@ const STEPS: &[(i64, &str, Option<Fill>)] = &[
     (33, include_str!("schema/0033-digests.sql"), None),
     (34, include_str!("schema/0034-allowances.sql"), None),
     (35, include_str!("schema/0035-paths.sql"), None),
+    (36, include_str!("schema/0036-whole.sql"), None),
 ];
 
 /// The schema version this program writes.

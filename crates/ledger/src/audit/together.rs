@@ -18,6 +18,8 @@ use crate::{Counts, JobId};
 /// Jobs of one record at most, and bytes of its text beyond which no more are added.
 const MOST_JOBS: usize = 1_000;
 const MOST_TEXT: usize = 384 << 10;
+/// The lowest level that gives hashes in hexadecimal the room they take: the one below takes half as much again.
+const LEVEL: Compression = Compression::new(2);
 /// No record comes near this. A damaged one is not read further.
 const LONGEST_TEXT: u64 = 8 << 20;
 
@@ -209,7 +211,7 @@ impl AuditRecord {
 
 /// A text as it is kept.
 pub(super) fn compressed(text: &str) -> Vec<u8> {
-    let mut encoder = DeflateEncoder::new(Vec::with_capacity(text.len() / 3), Compression::fast());
+    let mut encoder = DeflateEncoder::new(Vec::with_capacity(text.len() / 3), LEVEL);
     // Into memory, which takes everything.
     let _ = encoder.write_all(text.as_bytes());
     encoder.finish().unwrap_or_default()

@@ -32,13 +32,13 @@ pub fn always() -> Vec<Invariant> {
     let images = "(SELECT object, target, part, COUNT(*) AS n,
          CAST(SUM(CASE WHEN before IS NULL THEN 1 ELSE 0 END) AS BIGINT) AS made,
          CAST(SUM(CASE WHEN after IS NULL THEN 1 ELSE 0 END) AS BIGINT) AS gone
-       FROM before_images GROUP BY object, target, part)";
+       FROM every_image GROUP BY object, target, part)";
     let has = "(';' || u.licenses || ';') LIKE ('%;' || s.sku_id || ';%')";
     let changed = |table: &str, object: &str, id: &str, part: &str| {
         format!(
             "SELECT '{object}', t.{id}, t.changed_by FROM {table} t WHERE t.changed_by IS NOT NULL AND NOT {copied}
              AND EXISTS (SELECT 1 FROM jobs j WHERE j.seq = t.changed_by)
-             AND NOT EXISTS (SELECT 1 FROM before_images b WHERE b.job = t.changed_by AND b.object = '{object}' AND b.target = t.{id}
+             AND NOT EXISTS (SELECT 1 FROM every_image b WHERE b.job = t.changed_by AND b.object = '{object}' AND b.target = t.{id}
               AND b.part = {part})",
             // Seats are found by their customer.
             copied = is_copied(if object == "seats" { "customer" } else { object }, &format!("t.{id}"))
@@ -148,19 +148,19 @@ pub fn always() -> Vec<Invariant> {
             "applied without image",
             "an applied row has no before-image",
             format!(
-                "SELECT o.job, o.row, j.kind FROM row_outcomes o JOIN jobs j ON j.seq = o.job
+                "SELECT o.job, o.row, j.kind FROM every_outcome o JOIN jobs j ON j.seq = o.job
                  WHERE o.outcome = 'applied' AND {ENDED} AND (j.kind IN ('update-account', 'set-seats',
                      'assign-licenses', 'reset-passwords', 'delete-users', 'restore-users', 'set-subscriptions')
                    OR j.undo_of IS NOT NULL)
-                   AND NOT EXISTS (SELECT 1 FROM before_images b WHERE b.job = o.job AND b.row = o.row)"
+                   AND NOT EXISTS (SELECT 1 FROM every_image b WHERE b.job = o.job AND b.row = o.row)"
             ),
         ),
         (
             "image without applied",
             "a before-image belongs to a row that was not applied",
             format!(
-                "SELECT b.job, b.row, b.object, o.outcome FROM before_images b JOIN jobs j ON j.seq = b.job
-                 LEFT JOIN row_outcomes o ON o.job = b.job AND o.row = b.row
+                "SELECT b.job, b.row, b.object, o.outcome FROM every_image b JOIN jobs j ON j.seq = b.job
+                 LEFT JOIN every_outcome o ON o.job = b.job AND o.row = b.row
                  WHERE {ENDED} AND (o.outcome IS NULL OR o.outcome <> 'applied')"
             ),
         ),

@@ -19,8 +19,8 @@ use super::record::{self, Key, Object, Record};
 use crate::FieldChange;
 use tenantry_foundation::db::{DbError, Tx, Value};
 use tenantry_ledger::Installation;
-use tenantry_ledger::digest::ImageDigest;
 use tenantry_ledger::ids::record_id;
+use tenantry_ledger::images::{self, RowImage};
 
 pub(super) use decision::{ChangeStep, Decision, Task};
 pub(super) use users::{DeletedOf, DeletedUser, Holds};
@@ -43,7 +43,8 @@ pub(super) struct UnitOfWork<'t> {
     writes: BTreeMap<(WriteOrder, usize, String), Vec<Vec<Value>>>,
     /// How often a record is written in each order; one statement writes a record once.
     times: HashMap<(WriteOrder, Key), usize>,
-    images: Vec<Vec<Value>>,
+    /// Each with its job.
+    images: Vec<(i64, RowImage)>,
     /// What users were changed by, as far as an undo has had to know.
     histories: history::Histories,
     /// The statement that the last change was made with, and the fields that it is for.
@@ -274,29 +275,21 @@ impl<'t> UnitOfWork<'t> {
     }
 
     fn note(&mut self, (row, number): (u64, i64), key: &Key, before: Option<String>, after: Option<String>) {
-        self.images.push(vec![
-            self.job.into(),
-            row.into(),
-            number.into(),
-            key.object.as_str().into(),
-            key.id.into(),
-            key.part.as_str().into(),
-            before.into(),
-            after.into(),
-        ]);
+        let image = RowImage {
+            row: row as i64,
+            step: number,
+            object: key.object.as_str().into(),
+            target: key.id,
+            part: key.part.clone(),
+            before,
+            after,
+        };
+        self.images.push((self.job, image));
     }
 
-    /// Of the images that rows of that job have left.
-    pub(super) fn images_of(&self, job: i64) -> Vec<ImageDigest> {
-        let of_job = self
-            .images
-            .iter()
-            .filter(|image| image.first() == Some(&Value::Int(job)));
-        of_job.map(|image| ImageDigest::of(&image[1..])).collect()
-    }
-
-    /// Writes what was carried out.
-    pub(super) fn write(self) -> Result<(), DbError> {
+    /// Writes what was carried out. The images that rows of each job have left are for whoever closes it, and are written
+    /// unless that is for it to do.
+    pub(super) fn write(self, writes_images: bool) -> Result<Vec<(i64, RowImage)>, DbError> {
         for ((order, _, sql), params) in self.writes {
             let otherwise = match order {
                 // There is one of the same key, which a closer look may find.
@@ -312,9 +305,10 @@ impl<'t> UnitOfWork<'t> {
         let sql = "UPDATE customers SET user_count = user_count + $2 WHERE id = $1";
         self.tx
             .send_each(sql, counts, || contended("changing the same customers"))?;
-        let sql = "INSERT INTO before_images (job, row, step, object, target, part, before, after)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-        self.tx.send_all(sql, self.images)
+        if writes_images {
+            images::insert(self.tx, self.images.iter().map(|(job, image)| (*job, image)))?;
+        }
+        Ok(self.images)
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) fn apply(
 ) -> Result<(), DbError> {
     let expected = context.expected.as_ref();
     let refused = halves::write(tx, tasks, applied, Applied::add, &mut |tx, tasks, _| {
-        together(context.session(tx), tasks, (expected, doubts))
+        together((context.session(tx), context.writes_images), tasks, (expected, doubts))
     })?;
     applied.outcomes.extend(refused.into_iter().map(|task| {
         let problem = task.refused();
@@ -87,22 +87,25 @@ pub(super) fn apply_together(tx: &mut dyn Tx, chunks: &[ChunkTasks<'_>]) -> Resu
         let held_to = (chunk.context.expected.as_ref(), chunk.doubts);
         applied.push(carry_out(&mut session, chunk.tasks, held_to)?);
     }
+    // They are in the order of the chunks.
+    let mut images = session.write(first.context.writes_images)?.into_iter().peekable();
     for (chunk, applied) in chunks.iter().zip(&mut applied) {
-        applied.images = session.images_of(chunk.context.job);
+        while let Some((_, image)) = images.next_if(|(job, _)| *job == chunk.context.job) {
+            applied.images.push(image);
+        }
     }
-    session.write()?;
     Ok(applied)
 }
 
 fn together(
-    mut session: UnitOfWork<'_>,
+    (mut session, writes_images): (UnitOfWork<'_>, bool),
     tasks: &[Box<dyn Task>],
     held_to: (Option<&Expected>, &Doubts),
 ) -> Result<Applied, DbError> {
     load(&mut session, &all(tasks))?;
     let mut applied = carry_out(&mut session, tasks, held_to)?;
-    applied.images = session.images_of(session.job);
-    session.write()?;
+    let images = session.write(writes_images)?;
+    applied.images = images.into_iter().map(|(_, image)| image).collect();
     Ok(applied)
 }
 

@@ -45,7 +45,7 @@ pub(super) fn wanted(tx: &mut dyn Tx, job: i64, kind: &str, rows: &[u64]) -> Res
         return Ok(Vec::new());
     };
     let found = tx.query(
-        "SELECT row, object, target, part, before, after FROM before_images
+        "SELECT row, object, target, part, before, after FROM every_image
          WHERE job = $1 AND row BETWEEN $2 AND $3 ORDER BY row, step",
         &[job.into(), (*first).into(), (*last).into()],
     )?;

@@ -56,7 +56,7 @@ impl UnitOfWork<'_> {
         if let Some(last) = user.changed_by.and_then(job).or_else(|| job(job_of(id))) {
             return Ok(Some(last));
         }
-        let sql = "SELECT 1 FROM before_images WHERE job = $1 AND object = $2 AND target = $3 LIMIT 1";
+        let sql = "SELECT 1 FROM every_image WHERE job = $1 AND object = $2 AND target = $3 LIMIT 1";
         for job in jobs.iter() {
             let params = [job.seq.into(), Object::User.as_str().into(), id.into()];
             if self.tx.query_first(sql, &params)?.is_some() {
@@ -86,7 +86,7 @@ impl UnitOfWork<'_> {
 
 fn read(session: &mut UnitOfWork<'_>, first: i64) -> Result<HashMap<i64, Vec<RecordChange>>, DbError> {
     let rows = session.tx.query(
-        "SELECT target, job, before, after FROM before_images
+        "SELECT target, job, before, after FROM every_image
          WHERE job > $1 AND object = $2 AND target BETWEEN $3 AND $4 ORDER BY job, row, step",
         &[
             (first >> 32).into(),
