@@ -47,8 +47,8 @@ const STEPS: &[(i64, &str, Option<Fill>)] = &[
     (32, include_str!("schema/0032-policy.sql"), None),
     (33, include_str!("schema/0033-digests.sql"), None),
     (34, include_str!("schema/0034-allowances.sql"), None),
-    (35, include_str!("schema/0035-paths.sql"), None),
-    (36, include_str!("schema/0036-whole.sql"), None),
+    (35, include_str!("schema/0035-whole.sql"), None),
+    (36, include_str!("schema/0036-paths.sql"), None),
 ];
 
 /// The schema version this program writes.
