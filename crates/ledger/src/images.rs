@@ -1,7 +1,7 @@
 //! Before-images: what a record held before a row changed it, and what it holds since. An undo goes by them, and the record of a job's end
 //! stands for them.
 //!
-//! A job of one row that is carried out as it comes in keeps its image [with itself](super::whole); all others lie in a table.
+//! A job of one row that is carried out as it comes in keeps its image with itself; all others lie in a table.
 
 use std::borrow::Cow;
 
