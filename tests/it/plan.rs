@@ -1,6 +1,7 @@
 //! Planning: every fault of a file, however many, and rows that repeat each other.
 
 mod approved;
+mod characters;
 mod customers;
 mod directory;
 mod encoding;
