@@ -25,7 +25,16 @@ const PIECES: [(&str, Option<&str>); 14] = [
     ("\u{2060}", None),
 ];
 /// What is taken off around a name.
-const AROUND: [&str; 8] = ["", " ", "\t", "\u{a0}", "\u{200b}", "\u{feff}", "\u{2060} ", "\u{ad}\u{3000}"];
+const AROUND: [&str; 8] = [
+    "",
+    " ",
+    "\t",
+    "\u{a0}",
+    "\u{200b}",
+    "\u{feff}",
+    "\u{2060} ",
+    "\u{ad}\u{3000}",
+];
 
 #[derive(Debug, Clone)]
 struct Written {
@@ -36,7 +45,11 @@ struct Written {
 
 fn written() -> impl Strategy<Value = Written> {
     let inner = proptest::collection::vec(select(&PIECES[..]), 1..6);
-    (select(&AROUND[..]), inner, select(&AROUND[..])).prop_map(|(before, pieces, after)| {
+    (select(&AROUND[..]), inner, select(&AROUND[..])).prop_map(|(before, mut pieces, after)| {
+        // A cell in which nothing is seen is an empty one, which is another matter.
+        if pieces.iter().all(|(_, stored)| stored.is_none()) {
+            pieces.push(PIECES[0]);
+        }
         let mut text: String = pieces.iter().map(|(piece, _)| *piece).collect();
         text.insert_str(0, before);
         text.push_str(after);
