@@ -1,4 +1,4 @@
-//! What jobs were handed in with: a record of its own and blocks in the spool, which several jobs may go by; or, of a job of one row that was
+//! What jobs were handed in with: a record of its own and blocks in the spool, which several jobs may go by; or, of a small job that was
 //! carried out as it came in, columns of the job itself.
 //!
 //! An input of its own has a number, and one that lies with a job is called by that job's number, negative. So a job that takes back
@@ -17,6 +17,7 @@ pub(super) const BYTES: &str = "COALESCE(i.bytes, k.input_bytes)";
 pub(super) const ROWS: &str = "COALESCE(i.rows, k.total)";
 pub(super) const HEADER: &str = "COALESCE(i.header, k.input_header)";
 pub(super) const NOTES: &str = "COALESCE(i.notes, k.input_notes)";
+pub(super) const SHEET: &str = "COALESCE(i.sheet, k.input_sheet)";
 
 /// Joins jobs `j` with their inputs: `i`, or the job `k` that has it.
 pub(super) const JOIN: &str = "LEFT JOIN inputs i ON i.id = j.input

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{BYTES, HEADER, JOIN, NAME, NOTES, NUMBER, ROWS, SHA256};
+use super::inputs::{BYTES, HEADER, JOIN, NAME, NOTES, NUMBER, ROWS, SHA256, SHEET};
 use super::{JobId, Ledger};
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
 
@@ -280,7 +280,7 @@ fn selected() -> String {
     CASE WHEN j.finished_at IS NULL THEN
       (SELECT w.message FROM waiting_rows w WHERE w.job = j.seq ORDER BY w.row LIMIT 1) END,
     CASE WHEN j.finished_at IS NULL THEN
-      (SELECT MIN(c.not_before) FROM chunks c WHERE c.job = j.seq AND c.state = 'waiting') END, i.sheet, j.out_format,
+      (SELECT MIN(c.not_before) FROM chunks c WHERE c.job = j.seq AND c.state = 'waiting') END, {SHEET}, j.out_format,
     CASE WHEN j.block IS NOT NULL OR EXISTS (SELECT 1 FROM spool s WHERE s.input = j.input)
       OR k.block IS NOT NULL OR EXISTS (SELECT 1 FROM jobs o WHERE o.input = j.input AND o.block IS NOT NULL) THEN 1 ELSE 0 END,
     (SELECT u.id FROM jobs u WHERE u.undo_of = j.seq AND u.state <> 'planned' ORDER BY u.seq DESC LIMIT 1),

@@ -323,9 +323,9 @@ fn insert(
         "INSERT INTO jobs (seq, id, kind, parameters, state, input, submitted_by, submitted_via, created_at, out_dir, out_host,
            idempotency_key, fingerprint, plan_hash, checks_drift, total, refused, chunks_left, started_at, finished_at, claimed_at,
            applied, unchanged, rejected, failed, reply_to, reply_until, carried_out, block, input_name, input_header, input_sha256,
-           input_bytes, input_notes, target, image_object, image_target, image_before, image_after)
+           input_bytes, input_notes, input_sheet, target, image_object, image_target, image_before, image_after)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19, $20, $21, $22, $23,
-           $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38)",
+           $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39)",
         of_jobs,
     )?;
     tx.send_all("INSERT INTO spool (input, block, data) VALUES ($1, $2, $3)", of_spool)?;
@@ -394,7 +394,7 @@ struct RowKept<'k> {
 
 impl<'k> RowKept<'k> {
     /// How many columns it makes up.
-    const COLUMNS: usize = 11;
+    const COLUMNS: usize = 12;
 
     fn of(job: &WholeJob, closing: &'k Closing) -> Self {
         let (target, image) = match (job.commit.rows, closing.outcomes.as_slice(), closing.images.as_slice()) {
@@ -425,6 +425,7 @@ impl<'k> RowKept<'k> {
             commit.sha256.as_str().into(),
             commit.bytes.into(),
             (!commit.notes.is_empty()).then(|| to_json(&commit.notes)).into(),
+            commit.sheet.clone().into(),
             self.target.into(),
             of_image(|image| image.object.as_ref().into()),
             of_image(|image| image.target.into()),

@@ -7,7 +7,7 @@ use tenantry_ledger::Ledger;
 use crate::place::{On, Place, apply, column, on_both, outcomes};
 
 /// What schema 10 to 36 have added, taken away again.
-const WITHOUT_KEYS: [&str; 67] = [
+const WITHOUT_KEYS: [&str; 68] = [
     "DROP VIEW every_outcome",
     "DROP VIEW every_image",
     "DROP INDEX jobs_input",
@@ -17,6 +17,7 @@ const WITHOUT_KEYS: [&str; 67] = [
     "ALTER TABLE jobs DROP COLUMN input_sha256",
     "ALTER TABLE jobs DROP COLUMN input_bytes",
     "ALTER TABLE jobs DROP COLUMN input_notes",
+    "ALTER TABLE jobs DROP COLUMN input_sheet",
     "ALTER TABLE jobs DROP COLUMN target",
     "ALTER TABLE jobs DROP COLUMN image_object",
     "ALTER TABLE jobs DROP COLUMN image_target",

@@ -69,16 +69,22 @@ impl Hand for Watched {
 }
 
 /// Hands files in together; their jobs, where they are jobs.
-async fn hand_in(ledger: &Ledger, files: &[(&str, String)], hand: Option<&dyn Hand>) -> Vec<JobId> {
-    let submission = |(kind, csv): &(&str, String)| Submission {
+async fn hand_in(ledger: &Ledger, files: &[(&'static str, String)], hand: Option<&dyn Hand>) -> Vec<JobId> {
+    let file = |(kind, csv): &(&'static str, String)| (*kind, format!("{kind}.csv"), csv.clone().into_bytes());
+    hand_in_bytes(ledger, files.iter().map(file).collect(), hand).await
+}
+
+/// The same with files of any sort: kinds, names and contents.
+async fn hand_in_bytes(ledger: &Ledger, files: Vec<(&str, String, Vec<u8>)>, hand: Option<&dyn Hand>) -> Vec<JobId> {
+    let submission = |(kind, name, data): (&str, String, Vec<u8>)| Submission {
         kind: tenantry_jobs::find(kind).expect("a kind"),
         parameters: Parameters {
             skip_invalid: true,
             ..Parameters::default()
         },
         source: RowSource::Bytes {
-            name: format!("{kind}.csv"),
-            data: csv.clone().into_bytes().into(),
+            name: name.clone(),
+            data: data.into(),
             multiline_cells: true,
         },
         idempotency_key: None,
@@ -88,7 +94,7 @@ async fn hand_in(ledger: &Ledger, files: &[(&str, String)], hand: Option<&dyn Ha
         approval: None,
         reply_to: Some(ReplyTo {
             stream: "replies".to_owned(),
-            entry: format!("{kind}.csv"),
+            entry: name,
             idempotency_key: None,
             with_rows: false,
         }),
@@ -107,7 +113,7 @@ async fn hand_in(ledger: &Ledger, files: &[(&str, String)], hand: Option<&dyn Ha
         rules,
         hand,
     };
-    let submitted = Box::pin(submitter.submit_all(files.iter().map(submission).collect(), RecordTurn::NOW)).await;
+    let submitted = Box::pin(submitter.submit_all(files.into_iter().map(submission).collect(), RecordTurn::NOW)).await;
     let job = |one| match one {
         Ok(Submitted::Queued(job)) => Some(job),
         _ => None,
@@ -219,6 +225,26 @@ on_both! {
         assert!(ledger.has_untold().await.expect("asked"));
         ledger.replied(&[(done.replies, vec![0])]).await.expect("recorded");
         assert!(!ledger.has_untold().await.expect("asked"));
+    }
+
+    async fn a_job_at_once_says_what_its_rows_were_read_from(place: Place) {
+        let ledger = place.ledger().await;
+        apply(&ledger, "add-customer", CUSTOMERS).await;
+        let watched = Watched::new(&ledger);
+        let mut book = rust_xlsxwriter::Workbook::new();
+        let sheet = book.add_worksheet().set_name("Telefon").expect("a name");
+        for (row, cells) in [["customer", "phone"], ["A-1", "+49 30 0001"]].into_iter().enumerate() {
+            for (column, cell) in (0..).zip(cells) {
+                sheet.write_string(row as u32, column, cell).expect("written");
+            }
+        }
+        let book = book.save_to_buffer().expect("a workbook");
+        let jobs = hand_in_bytes(&ledger, vec![("update-account", "phones.xlsx".to_owned(), book)], Some(&watched)).await;
+        assert_eq!(watched.jobs(), jobs);
+        let read = ledger.job(jobs[0]).await.expect("asked").expect("there");
+        assert_eq!((read.input_name.as_str(), read.input_sheet.as_deref()), ("phones.xlsx", Some("Telefon")));
+        let done = watched.done.lock().expect("a lock").pop().expect("done");
+        assert_eq!(format!("{:?}", done.jobs), format!("{:?}", [read]));
     }
 
     async fn what_the_database_refuses_is_queued_and_fails_alone(place: Place) {

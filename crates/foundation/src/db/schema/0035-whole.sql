@@ -1,11 +1,12 @@
--- A job of one row that is carried out as it comes in keeps its input, what it was applied to and the one image that its row has left with
--- itself: there is nothing of it elsewhere. Such a job has no `input`; one that takes it back has the job's number there, negative. `input_name` is
+-- A job that is carried out as it comes in keeps its input with itself, and one of one row what that was applied to and the one image that it
+-- has left, too: there is nothing of it elsewhere. Such a job has no `input`; one that takes it back has the job's number there, negative. `input_name` is
 -- NULL where it is the idempotency key.
 ALTER TABLE jobs ADD COLUMN input_name TEXT;
 ALTER TABLE jobs ADD COLUMN input_header TEXT;
 ALTER TABLE jobs ADD COLUMN input_sha256 TEXT;
 ALTER TABLE jobs ADD COLUMN input_bytes BIGINT;
 ALTER TABLE jobs ADD COLUMN input_notes TEXT;
+ALTER TABLE jobs ADD COLUMN input_sheet TEXT;
 ALTER TABLE jobs ADD COLUMN target TEXT;
 ALTER TABLE jobs ADD COLUMN image_object TEXT;
 ALTER TABLE jobs ADD COLUMN image_target BIGINT;
