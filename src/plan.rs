@@ -29,6 +29,7 @@ mod reader;
 mod remote;
 mod repeated;
 mod rest;
+mod scratch;
 mod slice;
 mod subjects;
 mod sync;

@@ -40,9 +40,9 @@ use waiting::IfOverLimit;
 const MOST_TICKETS: usize = 32;
 
 /// Small submissions that are taken in together at most, and carried out in one transaction. What a transaction costs by itself is little for
-/// each then. More of them would touch so many records that several workers waited for each other all the time, and so many that they
-/// waited for rows, which costs PostgreSQL more than waiting for what stands for them.
-pub(crate) const JOBS_TOGETHER: usize = 250;
+/// each then. One worker at a time takes them in, so no other waits for the records that they touch. Each takes some
+/// tens of KiB of memory while it is planned.
+pub(crate) const JOBS_TOGETHER: usize = 400;
 
 /// What somebody wants done.
 pub struct Submission {

@@ -372,14 +372,14 @@ impl<D: Door> Inbox<D> {
             // What is not begun when the worker stops stays pending, for another one.
             !stop.is_cancelled() && self.deal_with(hand, Handing { again, turn }, end).await
         });
-        let is_done = dealt
-            .buffered(AT_ONCE)
-            .fold(true, async |all, is_done| all && is_done)
-            .await;
-        if is_done && turn.comes().await {
-            end.comes();
-        }
-        is_done
+        let all_done = dealt.buffered(AT_ONCE).fold(true, async |all, is_done| all && is_done);
+        // The next ones are recorded while the fates of these are sealed.
+        let next_turn = async {
+            if turn.comes().await {
+                end.comes();
+            }
+        };
+        futures::join!(all_done, next_turn).0
     }
 
     /// Hands some entries in and seals their fates. Whatever fails, they stay pending and are taken up again. Whether those are recorded

@@ -1,16 +1,18 @@
 //! What is to be said of rows, held back until it is known which of them repeat another: that is so only at the end of the
 //! file. Beyond a little it lies in a temporary file.
 
-use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Write};
 
 use tempfile::SpooledTempFile;
+
+use super::scratch::Scratch;
 
 /// Bytes in memory before the rest goes to a file.
 const IN_MEMORY: usize = 256 * 1024;
 
 /// Texts of rows, in row order, being written.
 pub(crate) struct HeldRows {
-    out: BufWriter<SpooledTempFile>,
+    out: Scratch,
     count: u64,
 }
 
@@ -35,7 +37,7 @@ pub(crate) struct HeldRow {
 impl Default for HeldRows {
     fn default() -> Self {
         Self {
-            out: BufWriter::new(SpooledTempFile::new(IN_MEMORY)),
+            out: Scratch::new(IN_MEMORY),
             count: 0,
         }
     }
@@ -58,10 +60,8 @@ impl HeldRows {
 
     /// To be read from the first one on.
     pub(crate) fn release(self) -> io::Result<Released> {
-        let mut held = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
-        held.seek(SeekFrom::Start(0))?;
         Ok(Released {
-            held: BufReader::new(held),
+            held: self.out.into_reader()?,
             left: self.count,
             next: None,
         })

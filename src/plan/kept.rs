@@ -6,15 +6,15 @@
 //! themselves when the plan is shown.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, Write};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tempfile::SpooledTempFile;
 
 use super::check::REJECTED;
 use super::file::{self, PlanFile};
 use super::held::HeldRows;
+use super::scratch::Scratch;
 use super::{CheckedBlock, PlanHash};
 use crate::db::DbError;
 use crate::ledger::{Draft, Job, Ledger, Parameters};
@@ -100,11 +100,11 @@ pub(crate) struct KeptChange {
 }
 
 /// A plan being written.
-pub(crate) struct Keeping(BufWriter<SpooledTempFile>);
+pub(crate) struct Keeping(Scratch);
 
 impl Default for Keeping {
     fn default() -> Self {
-        Self(BufWriter::new(SpooledTempFile::new(IN_MEMORY)))
+        Self(Scratch::new(IN_MEMORY))
     }
 }
 
@@ -201,9 +201,7 @@ impl Keeping {
 
     /// Keeps the plan with its job.
     pub(crate) async fn keep(self, ledger: &Ledger, job: Draft, head: &KeptHead) -> Result<(), KeepError> {
-        let mut lines = self.0.into_inner().map_err(io::IntoInnerError::into_error)?;
-        lines.seek(SeekFrom::Start(0))?;
-        let mut lines = BufReader::new(lines);
+        let mut lines = self.0.into_reader()?;
         let mut text = serde_json::to_string(head).map_err(io::Error::from)?;
         text.push('\n');
         let mut part = 0;

@@ -1,10 +1,11 @@
 //! What single rows touch, kept until it is known which of them repeat another and touch nothing after all. A few bytes a
 //! row, in a temporary file beyond a little memory; rows that create something take none.
 
-use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Write};
 
 use tempfile::SpooledTempFile;
 
+use super::scratch::Scratch;
 use crate::store::Preview;
 
 /// Bytes in memory before the rest goes to a file.
@@ -23,7 +24,7 @@ pub(super) struct Touched {
 
 /// Rows being written, in ascending order.
 pub(super) struct Touching {
-    out: BufWriter<SpooledTempFile>,
+    out: Scratch,
     count: u64,
 }
 
@@ -37,7 +38,7 @@ pub(super) struct TouchedRows {
 impl Default for Touching {
     fn default() -> Self {
         Self {
-            out: BufWriter::new(SpooledTempFile::new(IN_MEMORY)),
+            out: Scratch::new(IN_MEMORY),
             count: 0,
         }
     }
@@ -61,10 +62,8 @@ impl Touching {
     }
 
     pub(super) fn finish(self) -> io::Result<TouchedRows> {
-        let mut rows = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
-        rows.seek(SeekFrom::Start(0))?;
         Ok(TouchedRows {
-            rows: BufReader::new(rows),
+            rows: self.out.into_reader()?,
             left: self.count,
             next: None,
         })

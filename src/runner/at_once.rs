@@ -15,7 +15,7 @@ use crate::db::{DbError, Tx};
 use crate::input::Block;
 use crate::ledger::{AtOnce, Claim, Closing, DoneAtOnce, WholeJob};
 use crate::metrics::RowTally;
-use crate::store::sql;
+use crate::store::sql::{self, OnRefusal};
 use crate::submit::{Hand, JOBS_TOGETHER};
 
 impl Hand for Runner {
@@ -79,7 +79,8 @@ impl AtOnce for Runner {
         sql::lock_all(tx, &prepared)?;
         let before = rest.into_iter().map(|rest| rest.outcomes).collect();
         let given = (&self.settings.passwords, self.ledger.clock());
-        let closings = carry_out(tx, claims, &prepared, before, given)?;
+        // What is refused has all of them queued, and who claims them finds it.
+        let closings = carry_out(tx, claims, (&prepared, OnRefusal::FailAll), before, given)?;
         crate::failpoint::hit("before-commit");
         Ok(closings)
     }

@@ -23,7 +23,7 @@ use crate::passwords::{PasswordPolicy, PasswordRow, generate};
 use crate::plan::{CustomerColumn, Slice, customers_named};
 use crate::store::remote::{ApplyError, StoreError};
 use crate::store::sql::sync::SyncProgress;
-use crate::store::sql::{self, Context, Customers, Prepared};
+use crate::store::sql::{self, Context, Customers, OnRefusal, Prepared};
 use crate::store::{Account, Expected, RowRequest, rejected};
 
 impl Runner {
@@ -171,7 +171,13 @@ impl Runner {
                 sql::lock_all(tx, &prepared)?;
                 fence::check_all(tx, &claims.iter().collect::<Vec<_>>())?;
                 let outcomes = rest.iter_mut().map(|rest| std::mem::take(&mut rest.outcomes)).collect();
-                let mut closings = carry_out(tx, &claims, &prepared, outcomes, (&policy, &clock))?;
+                let mut closings = carry_out(
+                    tx,
+                    &claims,
+                    (&prepared, OnRefusal::Isolate),
+                    outcomes,
+                    (&policy, &clock),
+                )?;
                 for (closing, next_look) in closings.iter_mut().zip(next_looks) {
                     closing.next_look = next_look;
                 }
@@ -203,11 +209,11 @@ impl Runner {
 pub(super) fn carry_out(
     tx: &mut dyn Tx,
     claims: &[Claim],
-    prepared: &[Prepared],
+    (prepared, refusal): (&[Prepared], OnRefusal),
     before: Vec<Vec<RowOutcome>>,
     given: (&PasswordPolicy, &Clock),
 ) -> Result<Vec<Closing>, DbError> {
-    let applied = sql::apply_all(tx, prepared)?;
+    let applied = sql::apply_all(tx, prepared, refusal)?;
     let mut closings = Vec::with_capacity(claims.len());
     for (((claim, prepared), applied), before) in claims.iter().zip(prepared).zip(applied).zip(before) {
         let mut outcomes = applied.outcomes;

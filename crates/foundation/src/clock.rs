@@ -4,8 +4,8 @@
 //! clock of its own, the ledger's follows that one, and a machine whose clock is off does no harm.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -123,11 +123,13 @@ impl Clock {
         }
     }
 
-    /// A fresh random id that sorts by time (UUID version 7).
+    /// A fresh random id that sorts by time (UUID version 7). Those of one millisecond sort as they were made, so that an index
+    /// of them grows at its end.
     pub fn fresh_id(&self) -> Uuid {
         let millis = self.now_millis().max(0) as u64;
-        let since_epoch = uuid::Timestamp::from_unix_time(millis / 1000, (millis % 1000) as u32 * 1_000_000, 0, 0);
-        Uuid::new_v7(since_epoch)
+        let (seconds, nanos) = (millis / 1000, (millis % 1000) as u32 * 1_000_000);
+        let counter = counted(millis).into();
+        Uuid::new_v7(uuid::Timestamp::from_unix_time(seconds, nanos, counter, COUNTER_BITS))
     }
 
     /// Random bytes fit for secrets, from the operating system. A held clock's are no less random: what can be
@@ -138,6 +140,23 @@ impl Clock {
             seed: None,
         }
     }
+}
+
+/// Bits of an id that count those of one millisecond. They begin at random, with the first of them 0.
+const COUNTER_BITS: u8 = 42;
+
+/// One more than the last time of that millisecond.
+fn counted(millis: u64) -> u64 {
+    static LAST: Mutex<(u64, u64)> = Mutex::new((0, 0));
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let next = if last.0 == millis {
+        last.1 + 1
+    } else {
+        let random = Uuid::new_v7(uuid::Timestamp::from_unix_time(0, 0, 0, 0));
+        random.as_u64_pair().1 & ((1 << (COUNTER_BITS - 1)) - 1)
+    };
+    *last = (millis, next);
+    next
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the place")]
@@ -240,6 +259,19 @@ mod tests {
         assert!(clock.now_millis() - before < 1_000);
         clock.follow(told(theirs + 60_000, began, 2));
         assert!(clock.now_millis() - before > 50_000);
+    }
+
+    #[test]
+    fn ids_sort_as_they_were_made() {
+        let clock = Clock::held(1_700_000_000_000);
+        let ids: Vec<Uuid> = (0..1_000).map(|_| clock.fresh_id()).collect();
+        assert!(ids.is_sorted());
+        clock.advance(1);
+        let later = clock.fresh_id();
+        assert!(ids.iter().all(|id| *id < later));
+        assert_eq!(later.get_version_num(), 7);
+        let of_other = Clock::held(1_700_000_000_000).fresh_id();
+        assert!(!ids.contains(&of_other));
     }
 
     #[test]

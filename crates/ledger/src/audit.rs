@@ -254,7 +254,7 @@ impl AuditRecord {
         hash(&fields)
     }
 
-    fn values(self) -> Vec<Value> {
+    fn values(self, kept: Option<Vec<u8>>) -> Vec<Value> {
         vec![
             self.seq.into(),
             self.at.into(),
@@ -266,7 +266,7 @@ impl AuditRecord {
             self.counts.into(),
             self.note.into(),
             self.via.into(),
-            self.jobs.as_deref().map(together::compressed).into(),
+            kept.into(),
             self.digest.into(),
             self.prev.into(),
             self.hash.into(),
@@ -309,6 +309,8 @@ pub fn append_all(tx: &mut dyn Tx, now_millis: i64, entries: &[AuditEntry]) -> R
     if entries.is_empty() {
         return Ok(());
     }
+    // Before the head is locked: what comes after it waits for others, and is waited for by others.
+    let together = together::together(entries);
     let sql = format!(
         "SELECT seq, hash, (SELECT value FROM meta WHERE key = 'installation') FROM audit_head WHERE id = 1{}",
         tx.dialect().for_update()
@@ -328,10 +330,11 @@ pub fn append_all(tx: &mut dyn Tx, now_millis: i64, entries: &[AuditEntry]) -> R
         head.text(1)?.to_owned()
     };
     let mut records = Vec::new();
-    for (entry, jobs) in together::together(entries) {
+    for (entry, jobs) in together {
+        let (jobs, kept) = jobs.map(|jobs| (jobs.text, jobs.kept)).unzip();
         let record = entry.following(last, prev, now_millis, jobs);
         (last, prev) = (record.seq, record.hash.clone());
-        records.push(record.values());
+        records.push(record.values(kept));
     }
     tx.send_all(
         "INSERT INTO audit (seq, at, actor, action, job, kind, plan_hash, counts, note, via, jobs, digest, prev, hash)

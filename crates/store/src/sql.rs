@@ -41,7 +41,7 @@ mod users;
 
 pub use lifecycle::purge_deleted_users;
 pub use session::no_free_seats;
-pub use together::{apply_all, lock_all, places_of};
+pub use together::{OnRefusal, apply_all, lock_all, places_of};
 
 use tenantry_jobs::{Change, CustomerRef, Problem, Request, ValueDoubt};
 

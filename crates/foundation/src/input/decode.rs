@@ -15,7 +15,9 @@ use super::source::TextSource;
 /// from hashing to tokenising.
 const CHUNK: usize = 256 << 10;
 /// Bytes read at first: most texts that come with a request are no longer, and are many.
-const FIRST: usize = 4 << 10;
+const FIRST: usize = 512;
+/// How many times as many are read at a time after all that were asked for had come.
+const MORE: usize = 16;
 
 pub(super) struct Decoder {
     source: TextSource,
@@ -75,7 +77,7 @@ impl Decoder {
         let mut last = read == 0;
         self.held += read;
         if self.held == self.chunk.len() {
-            self.chunk.resize(CHUNK, 0);
+            self.chunk.resize((self.chunk.len() * MORE).min(CHUNK), 0);
         }
         if matches!(self.mode, Mode::Unknown) {
             // The first four bytes decide, and a reader may hand them out singly.

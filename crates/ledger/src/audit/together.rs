@@ -111,8 +111,16 @@ impl From<JobCounts> for Counts {
     }
 }
 
+/// What a record says of several jobs.
+pub(super) struct JobsText {
+    /// The text.
+    pub(super) text: String,
+    /// The text as it is kept.
+    pub(super) kept: Vec<u8>,
+}
+
 /// Entries as they are recorded: jobs that one actor had carried out become one, with the text of all of them.
-pub(super) fn together(entries: &[AuditEntry]) -> Vec<(Cow<'_, AuditEntry>, Option<String>)> {
+pub(super) fn together(entries: &[AuditEntry]) -> Vec<(Cow<'_, AuditEntry>, Option<JobsText>)> {
     let mut recorded = Vec::new();
     let mut rest = entries;
     while let Some((first, after)) = rest.split_first() {
@@ -151,7 +159,8 @@ pub(super) fn together(entries: &[AuditEntry]) -> Vec<(Cow<'_, AuditEntry>, Opti
         if alike > 1 {
             text.push(']');
             all.counts = Some(sum);
-            recorded.push((Cow::Owned(all), Some(text)));
+            let kept = compressed(&text);
+            recorded.push((Cow::Owned(all), Some(JobsText { text, kept })));
             rest = &rest[alike..];
         } else {
             recorded.push((Cow::Borrowed(first), None));
@@ -210,7 +219,7 @@ impl AuditRecord {
 }
 
 /// A text as it is kept.
-pub(super) fn compressed(text: &str) -> Vec<u8> {
+fn compressed(text: &str) -> Vec<u8> {
     let mut encoder = DeflateEncoder::new(Vec::with_capacity(text.len() / 3), LEVEL);
     // Into memory, which takes everything.
     let _ = encoder.write_all(text.as_bytes());
@@ -252,7 +261,7 @@ mod tests {
         let mut prev = super::super::start(7);
         let mut records = Vec::new();
         for (entry, jobs) in together(entries) {
-            let record = entry.following(records.len() as i64, prev, 5, jobs);
+            let record = entry.following(records.len() as i64, prev, 5, jobs.map(|jobs| jobs.text));
             prev = record.hash.clone();
             records.push(record);
         }

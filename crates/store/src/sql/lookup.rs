@@ -85,23 +85,24 @@ impl Directory {
             .iter()
             .zip(&texts)
             .map(|(reference, text)| {
+                // Nothing is looked for by what is NULL.
                 let id = match reference.looked_up_by() {
-                    CustomerRef::Id(id, _) => id.to_string(),
-                    _ => String::new(),
+                    CustomerRef::Id(id, _) => Some(id.to_string()),
+                    _ => None,
                 };
                 vec![
-                    id.into(),
                     key::domain(text).as_ref().into(),
                     key::fold(text).as_ref().into(),
+                    id.into(),
                 ]
             })
             .collect();
         let found = tx.query_each(
             "SELECT c.id, c.user_count, c.tenant_id, c.domain, c.relationship,
                CASE WHEN EXISTS (SELECT 1 FROM deleted_users d WHERE d.customer = c.id) THEN 1 ELSE 0 END AS deleted, c.company_name, c.external_key
-             FROM (SELECT id FROM customers WHERE tenant_id = $1
-                UNION ALL SELECT customer FROM domains WHERE domain_key = $2
-                UNION ALL SELECT id FROM customers WHERE external_key = $3) f JOIN customers c ON c.id = f.id",
+             FROM (SELECT customer AS id FROM domains WHERE domain_key = $1
+                UNION ALL SELECT id FROM customers WHERE external_key = $2
+                UNION ALL SELECT id FROM customers WHERE tenant_id = $3) f JOIN customers c ON c.id = f.id",
             &keys,
         )?;
         let unknown = texts.iter().zip(&found).filter(|(_, rows)| rows.is_empty());

@@ -3,6 +3,8 @@
 //! What stands in the way is told all at once and by name. Suspending what can be suspended is a step of the row, and
 //! only where the row says so: a subscription is never suspended in silence.
 
+use std::sync::Arc;
+
 use tenantry_jobs::{CustomerRef, Problem, ProductType, Removal, code};
 
 use super::lookup::{Customer, Directory};
@@ -31,7 +33,7 @@ impl Remove {
         })
     }
 
-    fn subscriptions(&self, session: &mut UnitOfWork<'_>) -> Result<Vec<(i64, Record)>, DbError> {
+    fn subscriptions(&self, session: &mut UnitOfWork<'_>) -> Result<Vec<(i64, Arc<Record>)>, DbError> {
         let rows = session.tx.query(
             "SELECT id FROM subscriptions WHERE customer = $1 ORDER BY subscription_id",
             &[self.customer.id.into()],

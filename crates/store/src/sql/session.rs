@@ -11,6 +11,7 @@ mod seats;
 mod users;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use tenantry_jobs::{Problem, code};
 
@@ -31,7 +32,7 @@ pub(super) struct UnitOfWork<'t> {
     pub(super) job: i64,
     pub(super) now: i64,
     pub(super) installation: Installation,
-    records: HashMap<Key, Option<Record>>,
+    records: HashMap<Key, Option<Arc<Record>>>,
     names: HashMap<(i64, String), Option<i64>>,
     deleted: HashMap<i64, Option<DeletedUser>>,
     /// Who was deleted under a name, the last first; no more than two.
@@ -109,13 +110,14 @@ impl<'t> UnitOfWork<'t> {
         keys.dedup();
         for of_object in keys.chunk_by(|a, b| a.object == b.object) {
             let found = record::load(self.tx, of_object[0].object, of_object)?;
+            let found = found.into_iter().map(|record| record.map(Arc::new));
             self.records.extend(of_object.iter().cloned().zip(found));
         }
         Ok(())
     }
 
     /// A record, or `None` if there is none.
-    pub(super) fn record(&mut self, key: &Key) -> Result<Option<Record>, DbError> {
+    pub(super) fn record(&mut self, key: &Key) -> Result<Option<Arc<Record>>, DbError> {
         if !self.records.contains_key(key) {
             self.load(vec![key.clone()])?;
         }
@@ -123,7 +125,7 @@ impl<'t> UnitOfWork<'t> {
     }
 
     /// A customer that rows have named, so that is there.
-    pub(super) fn customer(&mut self, id: i64) -> Result<Record, DbError> {
+    pub(super) fn customer(&mut self, id: i64) -> Result<Arc<Record>, DbError> {
         self.record(&Key::of(Object::Customer, id))?
             .ok_or_else(|| DbError::Broken(format!("customer {id} was resolved and is gone")))
     }
@@ -145,7 +147,7 @@ impl<'t> UnitOfWork<'t> {
     }
 
     /// The subscription of that GUID.
-    pub(super) fn subscription(&mut self, guid: &str) -> Result<Option<(i64, Record)>, DbError> {
+    pub(super) fn subscription(&mut self, guid: &str) -> Result<Option<(i64, Arc<Record>)>, DbError> {
         self.find_subscriptions(vec![guid])?;
         let found = self.subscriptions.get(guid).copied().flatten();
         // Or one that a row before made.
@@ -184,7 +186,7 @@ impl<'t> UnitOfWork<'t> {
                     })
                     .collect();
                 self.note((row, number), &key, None, Some(record::image(&changes, |one| &one.new)));
-                self.records.insert(key, Some(record));
+                self.records.insert(key, Some(Arc::new(record)));
                 Ok(())
             }
             ChangeStep::Remove { key } => self.remove(row, number, key),
@@ -194,7 +196,7 @@ impl<'t> UnitOfWork<'t> {
     }
 
     fn edit(&mut self, row: u64, number: i64, key: Key, changes: &[FieldChange]) -> Result<(), DbError> {
-        let mut record = self.record(&key)?.ok_or_else(|| gone(&key))?;
+        let record = self.record(&key)?.ok_or_else(|| gone(&key))?;
         if key.object == Object::User
             && let Some(licenses) = changes.iter().find(|change| change.field == "licenses")
         {
@@ -215,6 +217,8 @@ impl<'t> UnitOfWork<'t> {
                 vec![key.id.into(), self.now.into()],
             );
         }
+        self.records.remove(&key);
+        let mut record = Arc::unwrap_or_clone(record);
         record.set(changes)?;
         record.changed_by = Some(self.job);
         let (sql, params) = match key.object {
@@ -231,7 +235,7 @@ impl<'t> UnitOfWork<'t> {
             Some(record::image(changes, |one| &one.old)),
             Some(record::image(changes, |one| &one.new)),
         );
-        self.records.insert(key, Some(record));
+        self.records.insert(key, Some(Arc::new(record)));
         Ok(())
     }
 

@@ -48,12 +48,25 @@ fn customers_of(chunks: &[Prepared]) -> Vec<i64> {
 
 /// Writes the rows of all chunks, which [are locked](lock_all), one chunk after the other as far as that can be told from
 /// outside. What came of each, as [`apply`] gives it.
-pub fn apply_all(tx: &mut dyn Tx, chunks: &[Prepared]) -> Result<Vec<Applied>, DbError> {
+pub fn apply_all(tx: &mut dyn Tx, chunks: &[Prepared], refusal: OnRefusal) -> Result<Vec<Applied>, DbError> {
     let mut applied = Vec::with_capacity(chunks.len());
     for session in sessions(chunks) {
-        write(tx, &chunks[session], &mut applied)?;
+        let chunks = &chunks[session];
+        match (refusal, chunks) {
+            (OnRefusal::FailAll, [_, _, ..]) => add_all(chunks, write_together(tx, chunks)?, &mut applied),
+            _ => write(tx, chunks, &mut applied)?,
+        }
     }
     Ok(applied)
+}
+
+/// What is done where a unique key refuses something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnRefusal {
+    /// The chunk is found that it refuses.
+    Isolate,
+    /// Nothing is written, which may show with a later statement of the transaction.
+    FailAll,
 }
 
 /// Writes chunks in one session, or where that is refused, in halves.
@@ -64,29 +77,12 @@ fn write(tx: &mut dyn Tx, chunks: &[Prepared], applied: &mut Vec<Applied>) -> Re
     }
     let mut done = Vec::new();
     let written = tx.attempt(&mut |tx| {
-        done = if chunks.iter().any(|chunk| chunk.users.is_some()) {
-            let users = chunks.iter().map(|chunk| (&chunk.context, chunk.users.as_ref()));
-            NewUsers::apply_together(tx, &users.collect::<Vec<_>>())?
-        } else {
-            let tasks = chunks.iter().map(|chunk| ChunkTasks {
-                context: &chunk.context,
-                doubts: &chunk.doubts,
-                tasks: &chunk.tasks,
-            });
-            tasks::apply_together(tx, &tasks.collect::<Vec<_>>())?
-        };
+        done = write_together(tx, chunks)?;
         Ok(())
     });
     match written {
         Ok(()) => {
-            applied.extend(chunks.iter().zip(done).map(|(chunk, mut done)| {
-                done.outcomes.extend(refused(chunk));
-                done.outcomes.sort_unstable_by_key(|one| one.row);
-                if !chunk.context.hands_out_passwords {
-                    done.accounts.clear();
-                }
-                done
-            }));
+            add_all(chunks, done, applied);
             Ok(())
         }
         Err(DbError::Conflict(_)) => {
@@ -96,6 +92,30 @@ fn write(tx: &mut dyn Tx, chunks: &[Prepared], applied: &mut Vec<Applied>) -> Re
         }
         Err(error) => Err(error),
     }
+}
+
+fn write_together(tx: &mut dyn Tx, chunks: &[Prepared]) -> Result<Vec<Applied>, DbError> {
+    if chunks.iter().any(|chunk| chunk.users.is_some()) {
+        let users = chunks.iter().map(|chunk| (&chunk.context, chunk.users.as_ref()));
+        return NewUsers::apply_together(tx, &users.collect::<Vec<_>>());
+    }
+    let tasks = chunks.iter().map(|chunk| ChunkTasks {
+        context: &chunk.context,
+        doubts: &chunk.doubts,
+        tasks: &chunk.tasks,
+    });
+    tasks::apply_together(tx, &tasks.collect::<Vec<_>>())
+}
+
+fn add_all(chunks: &[Prepared], done: Vec<Applied>, applied: &mut Vec<Applied>) {
+    applied.extend(chunks.iter().zip(done).map(|(chunk, mut done)| {
+        done.outcomes.extend(refused(chunk));
+        done.outcomes.sort_unstable_by_key(|one| one.row);
+        if !chunk.context.hands_out_passwords {
+            done.accounts.clear();
+        }
+        done
+    }));
 }
 
 /// Which chunks share a session: ranges of those that follow each other.

@@ -1,5 +1,7 @@
 //! A transfer in the store: its status, and whether it stands in the way of something else.
 
+use std::sync::Arc;
+
 use tenantry_jobs::{Direction, Problem, code};
 
 use super::record::{Key, Object, Record};
@@ -34,7 +36,7 @@ pub(super) mod status {
 /// A transfer in the store.
 pub(super) struct Transfer {
     pub(super) id: i64,
-    pub(super) record: Record,
+    pub(super) record: Arc<Record>,
 }
 
 impl Transfer {

@@ -317,7 +317,10 @@ impl PgTx {
         self.run_later(true, async move {
             let changed = client.execute_raw(&statement, columns(&params)).await;
             check(changed.map_err(|error| sql(&error))?, params.len())
-        })
+        })?;
+        self.begun = true;
+        self.runtime.block_on(self.unanswered.begin());
+        Ok(())
     }
 
     /// Sends the rows of `batch` by COPY. How long that may take stands in the statement, for [`END_STOPPED`](super::END_STOPPED).

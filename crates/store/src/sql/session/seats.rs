@@ -1,6 +1,7 @@
 //! Seats in a session: those of all customers of a chunk are read together, and counted as rows take and free them.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use super::{UnitOfWork, contended};
 use crate::sql::record::{Key, Object, Record};
@@ -64,7 +65,7 @@ impl UnitOfWork<'_> {
                     .of
                     .insert((*customer, key.part.clone()), SeatChange { free, taken: 0 });
                 let held = Record::read(Object::Seats, &row)?;
-                self.records.entry(key).or_insert(Some(held));
+                self.records.entry(key).or_insert(Some(Arc::new(held)));
             }
         }
         self.seats.customers.extend(customers);

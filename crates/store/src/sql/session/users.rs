@@ -1,5 +1,7 @@
 //! Users in a session: those that are there, those that were deleted, and the way from one to the other.
 
+use std::sync::Arc;
+
 use super::{ChangeStep, UnitOfWork, WriteOrder, gone};
 use crate::FieldChange;
 use crate::sign_in_name::{is_restorable, was_deleted};
@@ -93,7 +95,11 @@ impl UnitOfWork<'_> {
     }
 
     /// The user of that name, however it is written.
-    pub(in crate::sql) fn find_user(&mut self, customer: i64, name: &str) -> Result<Option<(i64, Record)>, DbError> {
+    pub(in crate::sql) fn find_user(
+        &mut self,
+        customer: i64,
+        name: &str,
+    ) -> Result<Option<(i64, Arc<Record>)>, DbError> {
         let wanted = lookup::user_key(customer, name);
         self.find_users(vec![wanted.clone()])?;
         let Some(id) = self.names.get(&wanted).copied().flatten() else {
@@ -296,7 +302,7 @@ impl UnitOfWork<'_> {
         user.version += 1;
         user.changed_by = Some(self.job);
         self.names.insert(key_of(&user), Some(id));
-        self.records.insert(key, Some(user));
+        self.records.insert(key, Some(Arc::new(user)));
         Ok(())
     }
 }

@@ -1,0 +1,2 @@
+-- A change of a customer finds room beside what it changes, and leaves the indexes as they are.
+--postgres ALTER TABLE customers SET (fillfactor = 75);
