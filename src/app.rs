@@ -9,7 +9,7 @@ use crate::anchor::Anchors;
 use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::db::patiently;
+use crate::db::{DbError, patiently};
 use crate::delivery::Roots;
 use crate::ledger::{ErrorLimit, Ledger};
 use crate::metrics::Metrics;
@@ -35,16 +35,36 @@ pub struct App {
     pub service: Service,
 }
 
+/// What is done where there is no ledger.
+#[derive(Debug, Clone, Copy)]
+enum Absent {
+    SetUp,
+    Refuse,
+}
+
 impl App {
-    /// Opens the ledger, waiting up to `ledger.patience` for it.
+    /// Opens the ledger, or sets one up, waiting up to `ledger.patience` for it.
     pub async fn open(config: Config) -> anyhow::Result<Self> {
+        Self::opened(config, Absent::SetUp).await
+    }
+
+    /// Opens a ledger that is there, waiting up to `ledger.patience` for it. None is set up, so that a command that looks something
+    /// up in the wrong directory does not find an empty ledger there.
+    pub async fn open_existing(config: Config) -> anyhow::Result<Self> {
+        Self::opened(config, Absent::Refuse).await
+    }
+
+    async fn opened(config: Config, absent: Absent) -> anyhow::Result<Self> {
         let queue = Queue::connect(&config.queue.url, config.queue.options())?;
         let settings = Arc::new(settings(&config)?);
-        let ledger = patiently(config.ledger.patience, || {
-            Ledger::open_with(config.ledger.url.reveal(), config.ledger.options(), Clock::system())
-        })
-        .await
-        .with_context(|| format!("the ledger `{}` cannot be opened", config.ledger.url))?;
+        let ledger = match patiently(config.ledger.patience, || ledger(&config, absent)).await {
+            Err(DbError::Missing(why)) => anyhow::bail!(
+                "there is no ledger at `{}`: {why}; name the ledger with --ledger or TENANTRY__LEDGER__URL, or set one up with \
+                 `tenantry migrate`",
+                config.ledger.url
+            ),
+            opened => opened.with_context(|| format!("the ledger `{}` cannot be opened", config.ledger.url))?,
+        };
         let stores = registry::stores(&config, Some(&queue))?;
         let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), ledger.clock().now_millis()));
         let watching = metrics.clone();
@@ -64,6 +84,14 @@ impl App {
             },
             config,
         })
+    }
+}
+
+async fn ledger(config: &Config, absent: Absent) -> Result<Ledger, DbError> {
+    let (url, options) = (config.ledger.url.reveal(), config.ledger.options());
+    match absent {
+        Absent::SetUp => Ledger::open_with(url, options, Clock::system()).await,
+        Absent::Refuse => Ledger::open_existing(url, options, Clock::system()).await,
     }
 }
 

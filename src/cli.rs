@@ -13,6 +13,7 @@ mod destination;
 mod doctor;
 mod eyes;
 mod folders;
+mod generate;
 mod input;
 mod inspect;
 mod keygen;
@@ -35,6 +36,7 @@ mod submit;
 mod text_table;
 mod transfer;
 mod undo;
+mod wait;
 mod worker;
 mod workers;
 
@@ -102,6 +104,8 @@ enum Command {
     Undo(undo::UndoArgs),
     /// Check a file and queue it for the workers
     Submit(submit::SubmitArgs),
+    /// Wait until jobs have ended, or need a decision
+    Wait(wait::WaitArgs),
     /// Work on queued jobs until stopped
     Worker(worker::WorkerArgs),
     /// List the schedules: what happens by itself and when, what came of it; and change them
@@ -162,6 +166,10 @@ enum Command {
     Sandbox(Box<sandbox::SandboxArgs>),
     /// Make a key pair for sealed passwords: the secret key goes to a file, the public one is printed
     Keygen(keygen::KeygenArgs),
+    /// Print a script that completes commands in a shell
+    Completions(generate::CompletionsArgs),
+    /// Print the manual page, or write one for each command
+    Man(generate::ManArgs),
 }
 
 /// What a submission has besides its file.
@@ -241,6 +249,12 @@ pub fn main() -> ExitCode {
     if let Command::Keygen(args) = &cli.command {
         return ended(keygen::keygen(args, json), json);
     }
+    // What only the definition of the command line is needed for.
+    match &cli.command {
+        Command::Completions(args) => return ended(generate::completions(args), json),
+        Command::Man(args) => return ended(generate::man(args), json),
+        _ => {}
+    }
     // So may what is asked about a line that is to go into one.
     if let Command::Schedules(args) = &cli.command
         && let Some(end) = args.explained(json)
@@ -294,6 +308,9 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<CommandEnd> {
     let json = cli.global.json;
     match cli.command {
         Command::Keygen(args) => keygen::keygen(&args, json),
+        Command::Completions(args) => generate::completions(&args),
+        Command::Man(args) => generate::man(&args),
+        Command::Wait(args) => on_ledger(config, async |app| wait::wait(&args, app, json).await).await,
         Command::Customers(args) => on_ledger(config, async |app| customers::customers(&args, app, json).await).await,
         Command::Kinds => kinds::kinds(json),
         Command::Migrate => migrate::migrate(&config, json).await,
@@ -338,7 +355,9 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<CommandEnd> {
         Command::Worker(args) => {
             until_stopped(config, CommandEnd::Fine, async |app| worker::worker(&args, app).await).await
         }
-        Command::Schedules(args) => on_ledger(config, async |app| schedules::schedules(args, app, json).await).await,
+        Command::Schedules(args) => {
+            on_new_ledger(config, async |app| schedules::schedules(args, app, json).await).await
+        }
         Command::Folders(args) => {
             until_stopped(config, CommandEnd::Unfinished, async |app| {
                 folders::folders(&args, app, json).await
@@ -353,7 +372,13 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<CommandEnd> {
         Command::Results(args) => on_ledger(config, async |app| inspect::results(&args, app, json).await).await,
         Command::Rejects(args) => on_ledger(config, async |app| inspect::rejects(&args, app).await).await,
         Command::Cancel(args) => on_ledger(config, async |app| inspect::cancel(&args, app, json).await).await,
+        Command::Approvers(args) if args.decides() => {
+            on_new_ledger(config, async |app| approvers::approvers(&args, app, json).await).await
+        }
         Command::Approvers(args) => on_ledger(config, async |app| approvers::approvers(&args, app, json).await).await,
+        Command::Policy(args) if args.decides() => {
+            on_new_ledger(config, async |app| policy::policy(&args, app, json).await).await
+        }
         Command::Policy(args) => on_ledger(config, async |app| policy::policy(&args, app, json).await).await,
         Command::Audit(args) => audit::audit(args, config, json).await,
         Command::Transfer(args) => on_ledger(config, async |app| transfer::transfer(args, app, json).await).await,
@@ -361,19 +386,30 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<CommandEnd> {
     }
 }
 
-/// Runs a command on the open ledger, and closes it whatever came of that: between commands an SQLite ledger is one
+/// Runs a command on a ledger that is there, and closes it whatever comes of that: between commands an SQLite ledger is one
 /// file with everything in it.
 async fn on_ledger(
     config: Config,
     command: impl AsyncFnOnce(&App) -> anyhow::Result<CommandEnd>,
 ) -> anyhow::Result<CommandEnd> {
-    let app = App::open(config).await?;
+    over(App::open_existing(config).await?, command).await
+}
+
+/// As [`on_ledger`] for a command that may come before all others: where there is no ledger, one is set up.
+async fn on_new_ledger(
+    config: Config,
+    command: impl AsyncFnOnce(&App) -> anyhow::Result<CommandEnd>,
+) -> anyhow::Result<CommandEnd> {
+    over(App::open(config).await?, command).await
+}
+
+async fn over(app: App, command: impl AsyncFnOnce(&App) -> anyhow::Result<CommandEnd>) -> anyhow::Result<CommandEnd> {
     let end = Box::pin(command(&app)).await;
     app.service.close().await;
     end
 }
 
-/// As [`on_ledger`] for a command that can be asked to stop, which it can be from the beginning: a ledger that is away is
+/// As [`on_new_ledger`] for a command that can be asked to stop, which it can be from the beginning: a ledger that is away is
 /// waited for. `end` is how it ends then.
 async fn until_stopped(
     config: Config,
@@ -385,10 +421,7 @@ async fn until_stopped(
         output::say("stopped before the ledger was open");
         return Ok(end);
     };
-    let app = app?;
-    let end = Box::pin(command(&app)).await;
-    app.service.close().await;
-    end
+    over(app?, command).await
 }
 
 fn load_config(cli: &Cli) -> anyhow::Result<Config> {

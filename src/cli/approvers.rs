@@ -55,6 +55,12 @@ struct RevokeArgs {
     signing: EnrolmentSigningArgs,
 }
 
+impl ApproversArgs {
+    pub(super) fn decides(&self) -> bool {
+        self.command.is_some()
+    }
+}
+
 pub(super) async fn approvers(args: &ApproversArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let ledger = &app.service.ledger;
     let known = app.service.patiently(|| ledger.approvers()).await?;

@@ -54,6 +54,12 @@ struct ResetArgs {
     signing: SigningArgs,
 }
 
+impl PolicyArgs {
+    pub(super) fn decides(&self) -> bool {
+        self.command.is_some()
+    }
+}
+
 pub(super) async fn policy(args: &PolicyArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let ledger = &app.service.ledger;
     let (key, value, by, signing) = match &args.command {

@@ -153,18 +153,23 @@ impl Service {
         Ok(self.job(id).await?)
     }
 
-    /// Waits until a job that workers have in hand has ended, or rests, and writes its results.
-    pub(crate) async fn wait(&self, id: JobId, out: Destination<'_>, progress: &dyn Progress) -> Result<(), RunError> {
+    /// Waits until a job that workers have in hand has ended, or rests; the job as it is then.
+    pub(crate) async fn wait_for(&self, id: JobId, progress: &dyn Progress) -> Result<Job, ServiceError> {
         let mut help = Help::default();
-        let job = loop {
+        loop {
             let job = self.job(id).await?;
             progress.at(job.counts.finished(), job.counts.total);
             if job.is_at_rest() {
-                break job;
+                return Ok(job);
             }
             help.look_for(self, &job, progress).await.map_err(ServiceError::from)?;
             tokio::time::sleep(LOOK_EVERY).await;
-        };
+        }
+    }
+
+    /// Waits until a job that workers have in hand has ended, or rests, and writes its results.
+    pub(crate) async fn wait(&self, id: JobId, out: Destination<'_>, progress: &dyn Progress) -> Result<(), RunError> {
+        let job = self.wait_for(id, progress).await?;
         let (dir, form) = self.claim_results(&job, out).await?;
         if job.state.is_final() {
             self.deliver(id, &dir, form).await?;

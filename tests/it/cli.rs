@@ -1,5 +1,6 @@
 //! The command line as its users meet it: words, JSON, exit codes, files.
 
+mod absent;
 mod jobs;
 mod memory;
 mod modes;
@@ -7,6 +8,7 @@ mod outputs;
 mod piped;
 mod schedules;
 mod several;
+mod wait;
 mod workbooks;
 
 use serde_json::json;

@@ -65,6 +65,9 @@ pub enum DbError {
     /// was changed.
     #[error("{0}")]
     Unfit(String),
+    /// There is no schema of this program, or no such file. Nothing was made.
+    #[error("{0}")]
+    Missing(String),
     /// The file of an SQLite database is gone, or another one is in its place. Nothing was written.
     #[error(
         "the ledger's file {0} was removed or replaced while it was open; nothing more is written to it; start again"
@@ -309,7 +312,27 @@ enum Engine {
 impl Db {
     /// Opens the database at `url` (`sqlite:PATH` or `postgres://…`) and brings its schema up to date.
     pub async fn open(url: &str, options: ConnectOptions) -> Result<Self, DbError> {
+        Self::connect(url, options)?.up_to_date().await
+    }
+
+    /// As [`open`](Self::open) where a schema of this program is already, of whatever version; [`DbError::Missing`] where none is.
+    pub async fn open_existing(url: &str, options: ConnectOptions) -> Result<Self, DbError> {
+        if let Some(path) = sqlite_path(url)
+            && !path.exists()
+        {
+            let place = std::path::absolute(&path).unwrap_or(path);
+            return Err(DbError::Missing(format!("there is no file {}", place.display())));
+        }
         let db = Self::connect(url, options)?;
+        match db.version().await? {
+            0 => Err(DbError::Missing("the database is empty".to_owned())),
+            _ => db.up_to_date().await,
+        }
+    }
+
+    /// Brings the schema up to date.
+    async fn up_to_date(self) -> Result<Self, DbError> {
+        let db = self;
         let mut again = OPEN_AGAIN;
         loop {
             let place = db.place();

@@ -117,7 +117,15 @@ impl Ledger {
 
     /// As [`open`](Self::open), with timeouts of its own.
     pub async fn open_with(url: &str, options: ConnectOptions, clock: Clock) -> Result<Self, DbError> {
-        let db = Db::open(url, options).await?;
+        Self::over(Db::open(url, options).await?, clock).await
+    }
+
+    /// As [`open_with`](Self::open_with) where there is a ledger already; [`DbError::Missing`] where there is none.
+    pub async fn open_existing(url: &str, options: ConnectOptions, clock: Clock) -> Result<Self, DbError> {
+        Self::over(Db::open_existing(url, options).await?, clock).await
+    }
+
+    async fn over(db: Db, clock: Clock) -> Result<Self, DbError> {
         let clock = match db.time().await? {
             Some(told) => clock.following(told),
             None => clock,

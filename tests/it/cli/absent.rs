@@ -1,0 +1,45 @@
+//! Commands that look something up where there is no ledger: they say so and make none.
+
+use crate::place::{On, Place};
+use crate::servers::PgServer;
+
+const READING: [&[&str]; 9] = [
+    &["jobs"],
+    &["show", "01a2"],
+    &["rows", "01a2"],
+    &["results", "01a2"],
+    &["customers"],
+    &["workers"],
+    &["audit"],
+    &["policy"],
+    &["approve", "01a2", "--by", "anna"],
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_made_where_no_ledger_is() {
+    let place = Place::new(On::Sqlite).await;
+    let absent = place.path("elsewhere.db");
+    let url = format!("sqlite:{}", absent.display());
+    for args in READING {
+        let args = [&["--ledger", &url], args].concat();
+        let run = place.tenantry(&args).ends(2);
+        assert!(run.err.contains(&absent.display().to_string()), "{args:?}: {}", run.err);
+        assert!(run.err.contains("tenantry migrate"), "{args:?}: {}", run.err);
+        assert!(!absent.exists(), "{args:?}");
+    }
+    place.tenantry(&["--ledger", &url, "migrate"]).ends(0);
+    place.tenantry(&["--ledger", &url, "jobs"]).ends(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_database_stays_empty() {
+    let url = PgServer::shared().await.database().await;
+    let place = Place::new(On::Sqlite).await;
+    for args in READING {
+        let args = [&["--ledger", &url], args].concat();
+        let run = place.tenantry(&args).ends(2);
+        assert!(run.err.contains("the database is empty"), "{args:?}: {}", run.err);
+    }
+    place.tenantry(&["--ledger", &url, "migrate"]).ends(0);
+    place.tenantry(&["--ledger", &url, "jobs"]).ends(0);
+}
