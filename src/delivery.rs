@@ -242,7 +242,7 @@ async fn write_rows(
     patience: Duration,
 ) -> Result<(Job, Receipt), DeliveryError> {
     let (id, dir, form, durable) = (job.id, names.dir, names.form, names.durable);
-    let mut results = ResultsWriter::create(dir, &names.results, &job.header, form)?.durable(durable);
+    let mut results = ResultsWriter::create_as(dir, &names.results, &job.header, form, durable)?;
     let mut rejects = RejectsWriter::create(dir, &names.rejects, &job.header, form).durable(durable);
     let told = patiently(patience, || RowDetails::of(ledger, job)).await?;
     let mut done = 0;

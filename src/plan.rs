@@ -101,8 +101,8 @@ pub enum RowSource {
         name: String,
         /// What of it to read.
         options: InputOptions,
-        /// How much there is to read, once it is unpacked, as far as that is known to be little.
-        bytes: Option<u64>,
+        /// All that it holds, where that is little and was read already.
+        data: Option<Bytes>,
     },
     /// What was read from standard input or another pipe.
     Spooled {
@@ -126,9 +126,8 @@ impl RowSource {
     /// Whether it is read in less time than it takes to have another thread do so.
     pub(crate) fn is_small(&self) -> bool {
         match self {
-            Self::Bytes { data, .. } => data.len() <= SMALL,
-            Self::Dropped { bytes, .. } => bytes.is_some_and(|bytes| bytes <= SMALL as u64),
-            Self::Path { .. } | Self::Spooled { .. } => false,
+            Self::Bytes { data, .. } | Self::Dropped { data: Some(data), .. } => data.len() <= SMALL,
+            Self::Path { .. } | Self::Dropped { .. } | Self::Spooled { .. } => false,
         }
     }
 

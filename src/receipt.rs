@@ -130,7 +130,7 @@ pub(crate) fn write_json(
     document: &impl Serialize,
     durable: Durable,
 ) -> Result<Written, ReceiptError> {
-    let mut file = Partial::create(dir, name)?.durable(durable);
+    let mut file = Partial::create(dir, name, durable)?;
     let mut json = serde_json::to_vec_pretty(document).map_err(|err| file.fault(err.into()))?;
     json.push(b'\n');
     file.write_all(&json).map_err(|err| file.fault(err))?;
@@ -160,7 +160,7 @@ pub(crate) struct Download(Partial);
 impl Download {
     /// Begins `name` in `dir`.
     pub(crate) fn create(dir: &Path, name: &str, durable: Durable) -> Result<Self, ReceiptError> {
-        Partial::create(dir, name).map(|file| Self(file.durable(durable)))
+        Partial::create(dir, name, durable).map(Self)
     }
 
     /// Appends to it.

@@ -23,6 +23,8 @@ pub(crate) struct Beside<'b> {
     pub(crate) origin: JobOrigin,
     /// What is to be said of the file, besides what was on reading it.
     pub(crate) notes: Vec<String>,
+    /// Whether somebody may look into the directory before all of it is there.
+    pub(crate) is_seen: bool,
 }
 
 impl Beside<'_> {
@@ -31,7 +33,11 @@ impl Beside<'_> {
         let end = usual.rejects.clone();
         let named = Files {
             rejects: format!("{}.{end}", self.stem),
-            durable: Durable::Later,
+            durable: if self.is_seen {
+                Durable::Later
+            } else {
+                Durable::WithDirectory
+            },
             ..usual
         };
         let file = self.file.to_lowercase();

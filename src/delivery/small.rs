@@ -9,6 +9,8 @@ use crate::receipt::{Form, RejectsWriter, ResultsWriter};
 
 /// Rows of a job that is read together with others.
 const MOST_ROWS: u64 = 64;
+/// Bytes of its file.
+const MOST_BYTES: u64 = 32 << 10;
 
 /// All that the files of an ended job are made of.
 pub(crate) struct SmallResults {
@@ -18,12 +20,14 @@ pub(crate) struct SmallResults {
 }
 
 impl SmallResults {
+    /// Whether a job may have few enough rows; the ledger knows more.
+    pub(crate) fn may_be_of(job: &Job) -> bool {
+        job.input_rows <= MOST_ROWS && job.input_bytes <= MOST_BYTES
+    }
+
     /// Of those of these jobs that are small; `None` of the others.
     pub(crate) async fn load(ledger: &Ledger, jobs: &[Job]) -> Result<Vec<Option<Self>>, DbError> {
-        let mut found = ledger.small_rows(jobs).await?;
-        for (job, rows) in jobs.iter().zip(&mut found) {
-            rows.take_if(|_| job.input_rows > MOST_ROWS);
-        }
+        let found = ledger.small_rows(jobs).await?;
         let pairs: Vec<(&Job, &ChunkRows)> = jobs
             .iter()
             .zip(&found)
@@ -43,7 +47,7 @@ impl SmallResults {
     /// Writes the files beside the one that the job was made of. Their paths; the caller puts them on disk.
     pub(crate) fn write_beside(&self, form: Form, beside: &Beside<'_>) -> Result<Vec<PathBuf>, DeliveryError> {
         let (job, names) = (&self.job, beside.names(&self.job, form));
-        let results = ResultsWriter::create(names.dir, &names.results, &job.header, form)?.durable(names.durable);
+        let results = ResultsWriter::create_as(names.dir, &names.results, &job.header, form, names.durable)?;
         let rejects = RejectsWriter::create(names.dir, &names.rejects, &job.header, form).durable(names.durable);
         let (results, rejects) = write_chunk(&self.rows, &self.told, results, rejects)?;
         crate::failpoint::hit("while-writing-results");

@@ -9,7 +9,7 @@
 //!  0  seen, settling            (memory only)
 //!  1  recorded as `taking`      drops
 //!  2  in/NAME → working/ID-FENCE/NAME
-//!  3  recorded as `taken`       drops
+//!  3  recorded as `taken`       drops, of a file whose record does not say yet where it lies
 //!  4  read, planned, spooled    a job that nobody sees
 //!  5  job recorded and linked   one transaction: jobs, audit, drops          or  5' refused: reasons beside the file, then recorded
 //!  6  waits for approval?       plan beside the file, recorded, → waiting/STEM--JOB

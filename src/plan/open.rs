@@ -353,6 +353,17 @@ fn read(source: &RowSource, job: &dyn JobKind) -> Result<Input, InputError> {
     let mut input = match source {
         RowSource::Path { path, options } => Input::open_with(path, input::InputLimits::default(), options)?,
         RowSource::Dropped {
+            name,
+            options,
+            data: Some(data),
+            ..
+        } => Input::from_reader_with(
+            name,
+            Box::new(std::io::Cursor::new(data.clone())),
+            input::InputLimits::default(),
+            options,
+        )?,
+        RowSource::Dropped {
             path, name, options, ..
         } => Input::open_no_link(path, name, input::InputLimits::default(), options)?,
         RowSource::Spooled { rows, options } => Input::of_spooled(rows, input::InputLimits::default(), options)?,

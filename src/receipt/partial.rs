@@ -1,4 +1,4 @@
-//! A file that has its name only once it is complete and on disk.
+//! A file that has its name only once it is complete, and on disk unless its caller sees to that.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -14,6 +14,8 @@ pub(crate) enum Durable {
     Now,
     /// By the caller, for many at once and before anybody relies on them.
     Later,
+    /// The same, in a directory that nobody looks into before all of it is there: it has its name from the start.
+    WithDirectory,
 }
 
 #[derive(Debug)]
@@ -29,10 +31,10 @@ pub(super) struct Partial {
 }
 
 impl Partial {
-    /// Begins `name` in `dir`, as `name.partial`. What an interrupted attempt left under that name is removed;
-    /// opening it instead would follow a link somebody put there.
-    pub(super) fn create(dir: &Path, name: &str) -> Result<Self, ReceiptError> {
-        Self::open(dir, name, File::options())
+    /// Begins `name` in `dir`, as `name.partial` unless nobody sees it there. What an interrupted attempt left under that name is
+    /// removed; opening it instead would follow a link somebody put there.
+    pub(super) fn create(dir: &Path, name: &str, durable: Durable) -> Result<Self, ReceiptError> {
+        Self::open(dir, name, durable, File::options())
     }
 
     /// The same for a file that only its owner can read, from its first byte on.
@@ -40,12 +42,15 @@ impl Partial {
         let mut options = File::options();
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        Self::open(dir, name, options)
+        Self::open(dir, name, Durable::Now, options)
     }
 
-    fn open(dir: &Path, name: &str, mut options: OpenOptions) -> Result<Self, ReceiptError> {
+    fn open(dir: &Path, name: &str, durable: Durable, mut options: OpenOptions) -> Result<Self, ReceiptError> {
         let path = dir.join(name);
-        let temporary = dir.join(format!("{name}.partial"));
+        let temporary = match durable {
+            Durable::WithDirectory => path.clone(),
+            Durable::Now | Durable::Later => dir.join(format!("{name}.partial")),
+        };
         let options = options.write(true).create_new(true);
         let file = match options.open(&temporary) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -55,7 +60,7 @@ impl Partial {
         };
         match file {
             Ok(file) => Ok(Self {
-                durable: Durable::Now,
+                durable,
                 file,
                 temporary,
                 path,
@@ -66,13 +71,7 @@ impl Partial {
         }
     }
 
-    /// The same, to be put on disk then.
-    pub(super) fn durable(mut self, durable: Durable) -> Self {
-        self.durable = durable;
-        self
-    }
-
-    /// Puts it on disk, then gives it its name, then puts the name on disk.
+    /// Puts it on disk, then gives it its name, then puts the name on disk, as far as that is asked for.
     pub(super) fn finish(mut self, rows: u64) -> Result<Written, ReceiptError> {
         let dir = self.path.parent().unwrap_or(Path::new("."));
         let named = match self.durable {
@@ -82,6 +81,7 @@ impl Partial {
                 .and_then(|()| fs::rename(&self.temporary, &self.path))
                 .and_then(|()| sync_dir(dir)),
             Durable::Later => fs::rename(&self.temporary, &self.path),
+            Durable::WithDirectory => Ok(()),
         };
         named.map_err(|err| self.fault(err))?;
         self.is_named = true;

@@ -99,26 +99,26 @@ impl<W: Write> RejectRows<W> {
 #[derive(Debug)]
 pub struct ResultsWriter {
     rows: ResultRows<Partial>,
-    durable: Durable,
 }
 
 impl ResultsWriter {
     /// Begins the file of that name in `dir`. It appears under its name with [`finish`](Self::finish); dropped before, nothing is left.
     pub fn create(dir: &Path, name: &str, header: &[String], form: Form) -> Result<Self, ReceiptError> {
-        let out = Partial::create(dir, name)?;
-        let path = out.path().to_owned();
-        let rows = ResultRows::new(out, header, form).map_err(|error| ReceiptError { path, error })?;
-        Ok(Self {
-            rows,
-            durable: Durable::Now,
-        })
+        Self::create_as(dir, name, header, form, Durable::Now)
     }
 
     /// The same, to be put on disk then.
-    #[must_use]
-    pub(crate) fn durable(mut self, durable: Durable) -> Self {
-        self.durable = durable;
-        self
+    pub(crate) fn create_as(
+        dir: &Path,
+        name: &str,
+        header: &[String],
+        form: Form,
+        durable: Durable,
+    ) -> Result<Self, ReceiptError> {
+        let out = Partial::create(dir, name, durable)?;
+        let path = out.path().to_owned();
+        let rows = ResultRows::new(out, header, form).map_err(|error| ReceiptError { path, error })?;
+        Ok(Self { rows })
     }
 
     /// Adds a row.
@@ -129,7 +129,7 @@ impl ResultsWriter {
 
     /// Completes the file.
     pub fn finish(self) -> Result<Written, ReceiptError> {
-        complete(self.rows.rows.table, self.durable)
+        complete(self.rows.rows.table)
     }
 }
 
@@ -163,7 +163,7 @@ impl RejectsWriter {
         let rows = if let Some(rows) = &mut self.rows {
             rows
         } else {
-            let out = Partial::create(&self.dir, &self.name)?;
+            let out = Partial::create(&self.dir, &self.name, self.durable)?;
             let path = out.path().to_owned();
             let rows = RejectRows::new(out, &self.header, self.form);
             self.rows.insert(rows.map_err(|error| ReceiptError { path, error })?)
@@ -183,7 +183,7 @@ impl RejectsWriter {
     /// it is not true any more.
     pub fn finish(self) -> Result<Option<Written>, ReceiptError> {
         if let Some(rows) = self.rows {
-            return complete(rows.rows.table, self.durable).map(Some);
+            return complete(rows.rows.table).map(Some);
         }
         let path = self.dir.join(&self.name);
         match remove(&path) {
@@ -193,10 +193,10 @@ impl RejectsWriter {
     }
 }
 
-fn complete(table: Table<Partial>, durable: Durable) -> Result<Written, ReceiptError> {
+fn complete(table: Table<Partial>) -> Result<Written, ReceiptError> {
     let path = table.out().path().to_owned();
     match table.finish() {
-        Ok((out, rows)) => out.durable(durable).finish(rows),
+        Ok((out, rows)) => out.finish(rows),
         Err(error) => Err(ReceiptError { path, error }),
     }
 }

@@ -280,12 +280,13 @@ fn change(tx: &mut dyn Tx, fence: i64, now: i64, changes: &[DropChange]) -> Resu
             ]
         })
         .collect();
+    // Asked for so that PostgreSQL goes by the numbers: by the index of open files it would go through all of them for each one.
     let changed = tx.exec_all(
         "UPDATE drops SET state = $3, place = COALESCE(CAST($4 AS TEXT), place), dest = $5,
            reason = COALESCE(CAST($6 AS TEXT), reason), ended_at = $7, size = COALESCE(CAST($8 AS BIGINT), size),
            modified = COALESCE(CAST($9 AS BIGINT), modified), file_id = COALESCE(CAST($10 AS TEXT), file_id),
            sha256 = COALESCE(CAST($11 AS TEXT), sha256)
-         WHERE seq = $1 AND fence = $2 AND ended_at IS NULL",
+         WHERE seq = $1 AND fence = $2 AND COALESCE(ended_at, 0) = 0",
         &sets,
     )?;
     if changed == changes.len() as u64 {

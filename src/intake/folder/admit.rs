@@ -7,11 +7,13 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::complete::{FileContent, Incomplete, is_incomplete, look_into};
+use bytes::Bytes;
+
+use super::complete::{FileContent, Incomplete, content, is_incomplete, look_into};
 use super::corrects;
 use super::layout::file_at;
 use super::layout::{self, is_same};
@@ -32,8 +34,11 @@ use crate::plan::{FaultLog, PlanError, RowFault, RowSource};
 use crate::service::{ServiceError, SubmitRequest};
 use crate::submit::{Hand, RecordTurn, SubmitError, Submitted};
 
-/// Files of so many bytes at most are read in one go.
+/// A text of so many bytes at most is read once, and all that is asked of its content is asked of what was read.
 const SMALL: u64 = 32 << 10;
+/// What packed files begin with.
+const GZIP: &[u8] = b"\x1f\x8b";
+const ZIP: &[u8] = b"PK";
 
 /// What came of handing files in.
 #[derive(Debug, Default)]
@@ -189,7 +194,8 @@ enum Examined {
 /// What a file asks for, and what it says of itself.
 struct FileAsks {
     request: FileRequest,
-    bytes: u64,
+    /// All that it holds, if that is little.
+    data: Option<Bytes>,
     /// The hash of its content, where one of the same is refused.
     sha256: Option<String>,
     /// The job whose rejected rows it brings back, as it says.
@@ -204,7 +210,7 @@ fn examine(rules: &FolderRules, drop: &DroppedFile) -> Examined {
 fn examined(rules: &FolderRules, drop: &DroppedFile) -> Result<Examined, Judged> {
     let path = file_at(&rules.layout, drop);
     let later = |error: io::Error| Judged::Later(format!("{}: {error}", path.display()));
-    let metadata = match look_at(&path) {
+    let (metadata, data) = match look_at(&path) {
         Ok(looked) => looked?,
         // One that stays where it is may be none that was copied.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -227,9 +233,9 @@ fn examined(rules: &FolderRules, drop: &DroppedFile) -> Result<Examined, Judged>
     let sha256 = is_hashed.then(|| corrects::sha256(&path)).transpose().map_err(later)?;
     Ok(Examined::Asks(Box::new(FileAsks {
         request,
-        bytes: metadata.len(),
+        corrects: corrects::job_of(&path, &drop.name, data.as_deref()),
+        data,
         sha256,
-        corrects: corrects::job_of(&path, &drop.name),
     })))
 }
 
@@ -269,7 +275,6 @@ async fn judge(desk: &Desk, drop: &DroppedFile, examined: Examined) -> Result<Ju
             Err(refused) => return Ok(Judged::Refused(refused)),
         }
     }
-    let is_plain = |name: &str| name.to_lowercase().ends_with(".csv");
     let request = SubmitRequest {
         kind,
         parameters,
@@ -282,7 +287,7 @@ async fn judge(desk: &Desk, drop: &DroppedFile, examined: Examined) -> Result<Ju
                 multiline_cells,
                 ..InputOptions::default()
             },
-            bytes: Some(asks.bytes).filter(|bytes| *bytes <= SMALL && is_plain(&drop.name)),
+            data: asks.data,
         },
         idempotency_key,
         origin: Some(Origin {
@@ -330,17 +335,34 @@ fn no_file() -> RefusedFile {
     RefusedFile::because(code::NOT_A_FILE, what)
 }
 
-/// Looks whether a file is one, and whole as far as its end says.
-fn look_at(path: &Path) -> io::Result<Result<fs::Metadata, Judged>> {
-    let metadata = fs::symlink_metadata(path)?;
+/// Looks whether a file is one, and whole as far as its end says. What it holds comes along where that is little; its metadata is
+/// then that of after it was read.
+fn look_at(path: &Path) -> io::Result<Result<(fs::Metadata, Option<Bytes>), Judged>> {
+    let mut metadata = fs::symlink_metadata(path)?;
     if !metadata.is_file() {
         return Ok(Err(Judged::Refused(no_file())));
     }
+    let name = path.file_name().unwrap_or_default();
+    let is_text = name.as_bytes().to_ascii_lowercase().ends_with(b".csv");
     let mut file = open(path)?;
-    Ok(match look_into(&mut file, path.file_name().unwrap_or_default())? {
+    let (found, data) = if is_text && (1..=SMALL).contains(&metadata.len()) {
+        let mut data = Vec::with_capacity(metadata.len() as usize + 1);
+        file.by_ref().take(SMALL + 1).read_to_end(&mut data)?;
+        metadata = file.metadata()?;
+        if data.len() as u64 != metadata.len() {
+            return Ok(Err(Judged::Unsettled("changed while it was read".to_owned())));
+        }
+        let found = content(&mut io::Cursor::new(&data), data.len() as u64, name)?;
+        // What is packed may be much more than that, whatever its name says.
+        let is_packed = data.starts_with(GZIP) || data.starts_with(ZIP);
+        (found, (!is_packed).then(|| Bytes::from(data)))
+    } else {
+        (look_into(&mut file, name)?, None)
+    };
+    Ok(match found {
         // One that stays empty is refused.
         FileContent::Not(why) if why != Incomplete::Empty => Err(Judged::Unsettled(why.to_string())),
-        _ => Ok(metadata),
+        _ => Ok((metadata, data)),
     })
 }
 

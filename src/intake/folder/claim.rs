@@ -1,4 +1,8 @@
-//! Steps 1 to 3 of the protocol: files are recorded as being taken, moved into directories of their own, and recorded as taken.
+//! Steps 1 to 3 of the protocol: files are recorded as being taken, moved into directories of their own, and recorded as taken where
+//! the record does not say yet where they lie.
+//!
+//! Of a file that was moved to where its record says that it is to go, nothing more is recorded until it has a job or is refused:
+//! whoever comes next looks there. One that was copied is recorded with the hash of its copy, one that was not moved with the reason.
 //!
 //! A file that cannot be moved is not read. What a rename answers is not believed where it says that the file is not there: on a
 //! network file system the answer to a rename that was done may be lost, and the directory decides.
@@ -36,6 +40,8 @@ pub(super) struct Taking {
 pub(super) struct Move {
     pub(super) drop: DroppedFile,
     pub(super) along: Vec<PathBuf>,
+    /// Whether the row says already that it is going there.
+    pub(super) is_recorded: bool,
 }
 
 /// How moving one went.
@@ -77,6 +83,7 @@ pub(super) async fn take(desk: &Desk, ready: Vec<ReadyFile>) -> Result<Taking, F
     let moves = moves.into_iter().zip(seqs).map(|((drop, along), seq)| Move {
         drop: DroppedFile { seq, ..drop },
         along,
+        is_recorded: true,
     });
     move_in(desk, moves.collect()).await
 }
@@ -137,6 +144,10 @@ pub(super) async fn move_in(desk: &Desk, moves: Vec<Move>) -> Result<Taking, Fol
         };
         let mut change = DropChange::to(seq, state);
         match moved {
+            Moved::Here if one.is_recorded => {
+                taking.taken.push(DroppedFile { state, ..one.drop });
+                continue;
+            }
             Moved::Here | Moved::Copied(_) => {
                 change.place = Some(one.drop.place.clone());
                 if let Moved::Copied(sha256) = moved {
@@ -163,10 +174,12 @@ pub(super) async fn move_in(desk: &Desk, moves: Vec<Move>) -> Result<Taking, Fol
         }
         changes.push(change);
     }
-    desk.service
-        .ledger
-        .change_drops(&desk.hold, changes, Vec::new())
-        .await?;
+    if !changes.is_empty() {
+        desk.service
+            .ledger
+            .change_drops(&desk.hold, changes, Vec::new())
+            .await?;
+    }
     failpoint::hit("drop-taken");
     let taken = taking
         .taken
@@ -278,6 +291,7 @@ mod tests {
                 ..of_nothing()
             },
             along: Vec::new(),
+            is_recorded: true,
         };
         // Another mover is at the same files: it takes some of them back, and does what was to be done with the others.
         for number in 0..200 {

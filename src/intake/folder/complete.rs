@@ -63,6 +63,11 @@ impl fmt::Display for Incomplete {
 /// What an open file's content says.
 pub(crate) fn look_into(file: &mut File, name: &OsStr) -> io::Result<FileContent> {
     let size = file.metadata()?.len();
+    content(file, size, name)
+}
+
+/// What the content of a file of that size and name says.
+pub(crate) fn content(file: &mut (impl Read + Seek), size: u64, name: &OsStr) -> io::Result<FileContent> {
     if size == 0 {
         return Ok(FileContent::Not(Incomplete::Empty));
     }
@@ -100,7 +105,7 @@ fn whole_or(fault: Option<Incomplete>) -> FileContent {
     fault.map_or(FileContent::Whole, FileContent::Not)
 }
 
-fn last(file: &mut File, bytes: u64) -> io::Result<Vec<u8>> {
+fn last(file: &mut (impl Read + Seek), bytes: u64) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::End(-(bytes as i64)))?;
     let mut end = Vec::new();
     file.take(bytes).read_to_end(&mut end)?;
@@ -108,7 +113,7 @@ fn last(file: &mut File, bytes: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Whether gzip data ends before it is at its end. Data that is damaged is not cut.
-fn is_cut(file: &mut File) -> io::Result<bool> {
+fn is_cut(file: &mut (impl Read + Seek)) -> io::Result<bool> {
     file.seek(SeekFrom::Start(0))?;
     let mut unpacked = MultiGzDecoder::new(io::BufReader::new(file));
     match io::copy(&mut unpacked, &mut io::sink()) {
@@ -123,7 +128,7 @@ fn is_cut(file: &mut File) -> io::Result<bool> {
 
 /// Whether an archive's end record is where it has to be. What is no archive at all, such as a text with this ending, is whole:
 /// what is wrong with it is told when it is read.
-fn has_end_record(file: &mut File, size: u64) -> io::Result<bool> {
+fn has_end_record(file: &mut (impl Read + Seek), size: u64) -> io::Result<bool> {
     let mut begin = [0; 4];
     file.seek(SeekFrom::Start(0))?;
     if size < 4 || file.read_exact(&mut begin).is_err() || &begin != b"PK\x03\x04" {

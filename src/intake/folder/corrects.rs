@@ -10,14 +10,18 @@ use crate::receipt::JOB_COLUMN;
 /// How much of a text is looked through for the name of the column before all of the header is read.
 const HEAD: u64 = 64 << 10;
 
-/// The job that has rejected the rows of a file, if it is a file of rejected rows.
-pub(super) fn job_of(path: &Path, name: &str) -> Option<String> {
-    if name.to_lowercase().ends_with(".csv") {
-        let mut head = Vec::new();
-        File::open(path).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
-        // A header in UTF-16 has a NUL beside each letter.
-        let letters: Vec<u8> = head.iter().copied().filter(|byte| *byte != 0).collect();
-        memchr::memmem::find(&letters, JOB_COLUMN.as_bytes())?;
+/// The job that has rejected the rows of a file, if it is a file of rejected rows. `text` is all of it, where it was read.
+pub(super) fn job_of(path: &Path, name: &str, text: Option<&[u8]>) -> Option<String> {
+    match text {
+        Some(text) if !may_name_one(text) => return None,
+        None if name.to_lowercase().ends_with(".csv") => {
+            let mut head = Vec::new();
+            File::open(path).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
+            if !may_name_one(&head) {
+                return None;
+            }
+        }
+        _ => {}
     }
     let mut input = Input::open_no_link(path, name, InputLimits::default(), &InputOptions::default()).ok()?;
     let column = input.header().iter().position(|cell| cell.trim() == JOB_COLUMN)?;
@@ -27,6 +31,13 @@ pub(super) fn job_of(path: &Path, name: &str) -> Option<String> {
         (!cell.is_empty()).then(|| cell.to_owned())
     });
     said.last()
+}
+
+/// Whether a text that begins so may have the column.
+fn may_name_one(head: &[u8]) -> bool {
+    let is_in = |text: &[u8]| memchr::memmem::find(text, JOB_COLUMN.as_bytes()).is_some();
+    // A header in UTF-16 has a NUL beside each letter.
+    is_in(head) || (head.contains(&0) && is_in(&head.iter().copied().filter(|byte| *byte != 0).collect::<Vec<_>>()))
 }
 
 /// The hash of a file's bytes, as the ledger has it.

@@ -12,7 +12,7 @@ use futures::StreamExt;
 use super::disk::rename_new;
 use super::ended::{REMOVED, SecondLook, look_at, shelf};
 use super::layout::file_at;
-use super::layout::{self, WORKING};
+use super::layout::{self, WORKING, is_seen};
 use super::publish::{self, Leaving, Shelf};
 use super::waiting::{self, BesideFile};
 use super::{Desk, FolderError, blocking, last_of, redacted, stem_and, together};
@@ -21,18 +21,39 @@ use crate::failpoint;
 use crate::ledger::drops::{DropState, DroppedFile, NewDrop};
 use crate::ledger::{Job, JobId, JobState};
 
-/// Files dealt with at once.
-pub(super) const PAGE: u64 = 256;
+/// Files dealt with at once: what putting things on disk and recording them costs is shared by them.
+pub(super) const PAGE: u64 = 1_000;
 /// Directories written to at the same time.
 const AT_ONCE: usize = 4;
 
-/// Deals with files whose jobs wait for approval or have ended, as many as come at once. Whether there may be more, and files that
-/// were found changed, to be handed in.
-pub(super) async fn end_some(desk: &Desk) -> Result<(bool, Vec<DroppedFile>), FolderError> {
-    let drops = desk.service.ledger.settled_drops(&desk.hold.folder, 0, PAGE).await?;
+/// What came of files whose jobs wait for approval or have ended, written beside them and not put on disk.
+#[derive(Debug, Default)]
+pub(super) struct Ended {
+    /// Where their directories are to go.
+    pub(super) leaving: Vec<Leaving>,
+    /// Files that were found changed, to be handed in.
+    pub(super) changed: Vec<DroppedFile>,
+    /// Whether there may be more.
+    pub(super) more: bool,
+    /// Why some could not be written.
+    pub(super) fault: Option<FolderError>,
+}
+
+impl Ended {
+    /// Whether there was nothing to be dealt with.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.leaving.is_empty() && self.changed.is_empty() && self.fault.is_none() && !self.more
+    }
+}
+
+/// Writes what came of files whose jobs wait for approval or have ended, as many as come at once. Those from the first to the last
+/// one that is being put away have their time later.
+pub(super) async fn end_some(desk: &Desk, being_put_away: Option<(i64, i64)>) -> Result<Ended, FolderError> {
+    let ledger = &desk.service.ledger;
+    let drops = ledger.settled_drops(&desk.hold.folder, being_put_away, PAGE).await?;
     let more = drops.len() as u64 == PAGE;
     if drops.is_empty() {
-        return Ok((false, Vec::new()));
+        return Ok(Ended::default());
     }
     let ids: Vec<JobId> = drops.iter().filter_map(|drop| drop.job).collect();
     let jobs = desk
@@ -66,6 +87,16 @@ pub(super) async fn end_some(desk: &Desk) -> Result<(bool, Vec<DroppedFile>), Fo
             }
         }
     }
+    Ok(Ended {
+        leaving,
+        changed,
+        more,
+        fault,
+    })
+}
+
+/// Puts on disk what was written beside files, and sends their directories where they belong.
+pub(super) async fn put_away(desk: &Desk, leaving: Vec<Leaving>, fault: Option<FolderError>) -> Result<(), FolderError> {
     publish::sync(desk, &leaving).await?;
     failpoint::hit("drop-results");
     let failed = leaving.iter().find(|one| one.to == Shelf::Failed);
@@ -74,10 +105,7 @@ pub(super) async fn end_some(desk: &Desk) -> Result<(bool, Vec<DroppedFile>), Fo
         desk.service.ledger.hold_back(&desk.hold, why).await?;
     }
     publish::send_off(desk, leaving, Vec::new()).await?;
-    match fault {
-        Some(fault) => Err(fault),
-        None => Ok((more, changed)),
-    }
+    fault.map_or(Ok(()), Err)
 }
 
 async fn end_one(desk: &Desk, drop: DroppedFile, job: Job) -> Result<(Leaving, Option<DroppedFile>), FolderError> {
@@ -129,6 +157,7 @@ async fn end_one(desk: &Desk, drop: DroppedFile, job: Job) -> Result<(Leaving, O
         stem: &stem,
         origin: desk.rules.origin(&drop),
         notes,
+        is_seen: is_seen(&drop.place),
     };
     // Boxed, as it is large and would be carried in every future around it.
     let written = Box::pin(write_beside(

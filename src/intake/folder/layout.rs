@@ -209,6 +209,11 @@ pub(super) fn file_at(layout: &FolderLayout, drop: &DroppedFile) -> PathBuf {
     layout.path(&drop.place).join(name)
 }
 
+/// Whether others than this program may look into a directory that lies there.
+pub(super) fn is_seen(place: &str) -> bool {
+    !Path::new(place).starts_with(WORKING)
+}
+
 /// Whether a file looks as it did. Numbers of files are compared where both are known to be of one file system.
 pub(super) fn is_same(a: &FileSeen, b: &FileSeen) -> bool {
     a.size == b.size && a.modified == b.modified

@@ -91,6 +91,7 @@ pub(super) async fn recover(desk: &Desk) -> Result<Recovered, FolderError> {
                     again.push(Move {
                         drop,
                         along: Vec::new(),
+                        is_recorded: false,
                     });
                 }
                 Whereabouts::Nowhere if matches!(state, DropState::Taking | DropState::Taken) => {

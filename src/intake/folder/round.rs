@@ -1,8 +1,8 @@
 //! A folder while it is held: what is taken, handed in and put away, beside each other.
 //!
-//! One portion of files is moved and recorded as taken, while the one before it is read and becomes jobs, and what came of those
-//! before is written and put away. Each of the three is done by one portion at a time, so files become jobs in the order in which
-//! they were taken. A disk that is slow to confirm keeps only its own portion waiting. What goes through all files of the folder
+//! One portion of files is moved and recorded as taken, while the one before it is read and becomes jobs, what came of those
+//! before is written, and those before these are put away. Each of the four is done by one portion at a time, so files become jobs in
+//! the order in which they were taken. What waits for a disk is done for more files at once than become jobs in one transaction. A disk that is slow to confirm keeps only its own portion waiting. What goes through all files of the folder
 //! is done while none of them is in hand.
 //!
 //! Small jobs end as they are handed in, by the worker's hand. Files that a worker before this one may have died over are recorded
@@ -25,17 +25,18 @@ use super::claim::{self, Taking};
 use super::observe::Observer;
 use super::unsettled::Unsettled;
 use super::watch::{self, LookedInto, Watch};
-use super::{Desk, FolderError, ending, keep, ready, recover};
+use super::ending::{self, Ended};
+use super::{Desk, FolderError, keep, ready, recover};
 use crate::backoff::Backoff;
 use crate::ledger::drops::{DroppedFile, FolderLook};
-use crate::submit::Hand;
+use crate::submit::{Hand, JOBS_TOGETHER};
 
 /// How often it is looked whether jobs have ended, while there are some.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Files taken, or handed in, together.
-const TOGETHER: usize = 256;
+/// Files taken together.
+const TAKEN_TOGETHER: usize = 1_000;
 /// Files that have a directory in `working/` at once.
-const MOST_OPEN: u64 = 2_048;
+const MOST_OPEN: u64 = 4_096;
 /// How often `working/` is looked through for what no record names.
 const STRAYS_EVERY: Duration = Duration::from_secs(10);
 /// How often it is looked whether something was kept for long enough.
@@ -71,6 +72,9 @@ pub(super) struct FolderRound<'d> {
     /// When it is looked for files whose jobs have ended, and whether some may have since it was begun last.
     ends: Instant,
     have_ended: bool,
+    /// The first and the last file of those that are being put away, and what is put away next.
+    being_put_away: Option<(i64, i64)>,
+    ended: Option<Ended>,
     /// When files are taken, where it could not be done at once.
     takes: Instant,
     /// When what could not be handed in is tried again, and how often it was.
@@ -89,7 +93,8 @@ struct AtWork<'d> {
     looking: Stage<'d, LookedInto>,
     taking: Stage<'d, Took>,
     handing: Stage<'d, Admitted>,
-    ending: Stage<'d, (bool, Vec<DroppedFile>)>,
+    ending: Stage<'d, Ended>,
+    putting_away: Stage<'d, ()>,
 }
 
 /// What has been done of it.
@@ -97,7 +102,8 @@ enum Done {
     Looked(LookedInto),
     Took(Took),
     HandedIn(Admitted),
-    Ended(bool, Vec<DroppedFile>),
+    Ended(Ended),
+    PutAway,
 }
 
 /// What came of taking.
@@ -110,7 +116,11 @@ struct Took {
 
 impl AtWork<'_> {
     fn is_idle(&self) -> bool {
-        self.looking.is_none() && self.taking.is_none() && self.handing.is_none() && self.ending.is_none()
+        self.looking.is_none()
+            && self.taking.is_none()
+            && self.handing.is_none()
+            && self.ending.is_none()
+            && self.putting_away.is_none()
     }
 
     /// The next of them that is done; never, if nothing is at work.
@@ -119,7 +129,8 @@ impl AtWork<'_> {
             looked = done(&mut self.looking) => looked.map(Done::Looked),
             took = done(&mut self.taking) => took.map(Done::Took),
             admitted = done(&mut self.handing) => admitted.map(Done::HandedIn),
-            ended = done(&mut self.ending) => ended.map(|(more, changed)| Done::Ended(more, changed)),
+            ended = done(&mut self.ending) => ended.map(Done::Ended),
+            put_away = done(&mut self.putting_away) => put_away.map(|()| Done::PutAway),
         }
     }
 }
@@ -152,6 +163,8 @@ impl<'d> FolderRound<'d> {
             has_open: true,
             ends: now,
             have_ended: false,
+            being_put_away: None,
+            ended: None,
             takes: now,
             again: None,
             looked_for_strays: now,
@@ -170,8 +183,13 @@ impl<'d> FolderRound<'d> {
         let served = self.go_on(told, stop).await;
         // What has begun is finished while the folder is held, whatever this has ended of.
         while !self.at_work.is_idle() {
-            if let Err(error) = self.at_work.next().await {
-                tracing::debug!(%error, "folder {}: what was in hand could not be finished", self.desk.rules.name);
+            match self.at_work.next().await {
+                Ok(Done::Ended(ended)) => self.put_away(ended),
+                Ok(Done::PutAway) => self.put_away_next(),
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "folder {}: what was in hand could not be finished", self.desk.rules.name);
+                }
             }
         }
         served
@@ -214,21 +232,25 @@ impl<'d> FolderRound<'d> {
         if let Some(observer) = self.watch.due() {
             at_work.looking = Some(watch::look(observer).boxed());
         }
-        if at_work.ending.is_none() && self.has_open && (self.have_ended || self.ends <= now) {
+        let may_end = at_work.ending.is_none() && self.ended.is_none();
+        if may_end && self.has_open && (self.have_ended || self.ends <= now) {
             self.have_ended = false;
-            at_work.ending = Some(ending::end_some(desk).boxed());
+            at_work.ending = Some(ending::end_some(desk, self.being_put_away).boxed());
         }
         let may_be_tried = self.again.is_none_or(|(at, _)| at <= now);
         if at_work.handing.is_none() && !self.taken.is_empty() && may_be_tried {
-            let rest = self.taken.split_off(self.taken.len().min(TOGETHER));
+            let rest = self.taken.split_off(self.taken.len().min(JOBS_TOGETHER));
             let portion = std::mem::replace(&mut self.taken, rest);
             let is_again = portion.iter().any(|drop| drop.seq <= self.taken_before);
             at_work.handing = Some(admit::admit(desk, portion, hand.filter(|_| !is_again)).boxed());
         }
         // One that holds at a failure has one file at a time.
-        let has_turn = !desk.rules.holds || (is_idle && at_work.handing.is_none() && self.unsettled.is_empty());
+        let has_turn = !desk.rules.holds
+            || (is_idle && at_work.handing.is_none() && self.taken.is_empty() && self.unsettled.is_empty());
+        // The next ones are there by the time the last ones are handed in.
+        let may_take = self.taken.len() <= JOBS_TOGETHER && self.again.is_none();
         if at_work.taking.is_none()
-            && self.taken.is_empty()
+            && may_take
             && has_turn
             && self.takes <= now
             && let Some(observer) = self.watch.lend()
@@ -246,7 +268,8 @@ impl<'d> FolderRound<'d> {
             }
             Done::Took(took) => self.took(took),
             Done::HandedIn(admitted) => self.handed_in(admitted),
-            Done::Ended(more, changed) => self.ended(more, changed).await?,
+            Done::Ended(ended) => self.ended(ended).await?,
+            Done::PutAway => self.put_away_next(),
         }
         Ok(())
     }
@@ -288,21 +311,44 @@ impl<'d> FolderRound<'d> {
         self.have_ended = true;
     }
 
-    async fn ended(&mut self, more: bool, changed: Vec<DroppedFile>) -> Result<(), FolderError> {
-        let now = Instant::now();
-        // There is room for others.
-        (self.takes, self.ends) = (now, now + LOOK_EVERY);
-        self.have_ended |= more;
-        if !more && self.taken.is_empty() && changed.is_empty() && self.at_work.is_idle() {
+    async fn ended(&mut self, mut ended: Ended) -> Result<(), FolderError> {
+        self.ends = Instant::now() + LOOK_EVERY;
+        self.have_ended |= ended.more;
+        if ended.is_nothing() && self.taken.is_empty() && self.at_work.is_idle() {
             let desk = self.desk;
             self.has_open = desk.service.ledger.open_count(&desk.hold.folder).await? > 0;
         }
-        self.unsettled.extend(
-            changed
-                .into_iter()
-                .map(|drop| (drop, "changed after it had been read".to_owned())),
-        );
+        let changed = std::mem::take(&mut ended.changed).into_iter();
+        self.unsettled
+            .extend(changed.map(|drop| (drop, "changed after it had been read".to_owned())));
+        self.put_away(ended);
         Ok(())
+    }
+
+    /// Puts away what was dealt with, at once or when what is being put away is.
+    fn put_away(&mut self, ended: Ended) {
+        if self.at_work.putting_away.is_some() {
+            self.ended = Some(ended);
+            return;
+        }
+        let seqs = || ended.leaving.iter().map(|one| one.drop.seq);
+        let Some(range) = seqs().min().zip(seqs().max()) else {
+            if let Some(fault) = ended.fault {
+                self.at_work.putting_away = Some(std::future::ready(Err(fault)).boxed());
+            }
+            return;
+        };
+        self.being_put_away = Some(range);
+        let work = ending::put_away(self.desk, ended.leaving, ended.fault);
+        self.at_work.putting_away = Some(work.boxed());
+    }
+
+    /// What was being put away is: there is room for others, and those that were passed over meanwhile may be looked at.
+    fn put_away_next(&mut self) {
+        (self.takes, self.being_put_away, self.have_ended) = (Instant::now(), None, true);
+        if let Some(ended) = self.ended.take() {
+            self.put_away(ended);
+        }
     }
 
     /// Looks every now and then for what no record names, and for what was kept for as long as it is to be. Whether that is due and
@@ -379,7 +425,7 @@ async fn take(desk: &Desk, observer: Observer) -> Result<Took, FolderError> {
         usize::from(is_free)
     } else {
         let open = ledger.open_count(&desk.hold.folder).await?;
-        (MOST_OPEN.saturating_sub(open) as usize).min(TOGETHER)
+        (MOST_OPEN.saturating_sub(open) as usize).min(TAKEN_TOGETHER)
     };
     let (observer, ready) = watch::ready(observer, may).await?;
     let is_nothing_ready = ready.is_empty();

@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Arc;
 
 use super::ended::{REMOVED, SecondLook, look_at, shelf};
-use super::layout::file_at;
+use super::layout::{file_at, is_seen};
 use super::publish::{Leaving, Shelf, modes};
 use super::{Desk, FolderError, FolderRules, blocking, last_of, redacted, stem_and};
 use crate::delivery::{Beside, SmallResults};
@@ -13,6 +13,8 @@ use crate::ledger::Job;
 use crate::ledger::drops::DroppedFile;
 use crate::receipt::Form;
 
+/// Files whose results are in memory at once.
+const READ: usize = 256;
 /// Files written by one thread in a row, and how many threads there are.
 const IN_A_ROW: usize = 64;
 const AT_ONCE: usize = 2;
@@ -22,7 +24,7 @@ type Files = Vec<(DroppedFile, Job)>;
 
 /// Whether a job may be one of those; the ledger knows more.
 pub(super) fn may_be(job: &Job) -> bool {
-    job.finished_at.is_some() && !redacted::has_secrets(job)
+    job.finished_at.is_some() && SmallResults::may_be_of(job) && !redacted::has_secrets(job)
 }
 
 /// A file with what its job came to.
@@ -34,6 +36,20 @@ struct SmallEnding {
 
 /// Writes what came of these files beside them. Those that are to leave, and those that are left.
 pub(super) async fn end_together(desk: &Desk, files: Files) -> Result<(Vec<Leaving>, Files), FolderError> {
+    let (mut leaving, mut others) = (Vec::with_capacity(files.len()), Vec::new());
+    let mut files = files.into_iter();
+    loop {
+        let some: Files = files.by_ref().take(READ).collect();
+        if some.is_empty() {
+            return Ok((leaving, others));
+        }
+        let (ended, left) = end_portion(desk, some).await?;
+        leaving.extend(ended);
+        others.extend(left);
+    }
+}
+
+async fn end_portion(desk: &Desk, files: Files) -> Result<(Vec<Leaving>, Files), FolderError> {
     let (drops, jobs): (Vec<DroppedFile>, Vec<Job>) = files.into_iter().unzip();
     let results = SmallResults::load(&desk.service.ledger, &jobs).await?;
     let mut ended = drops
@@ -110,6 +126,7 @@ impl Writer {
             stem: &stem,
             origin: self.rules.origin(drop),
             notes,
+            is_seen: is_seen(&drop.place),
         };
         let written = results.as_ref()?.write_beside(self.form, &beside).ok()?;
         modes(&dir, self.rules.layout.mode, written).ok()?;

@@ -42,16 +42,24 @@ impl Ledger {
             .await
     }
 
-    /// Files of a folder whose jobs have ended, or have come to wait for approval, by their numbers after that one.
-    pub async fn settled_drops(&self, folder: &str, after: i64, limit: u64) -> Result<Vec<DroppedFile>, DbError> {
-        let params = [folder.into(), after.into(), limit.into()];
+    /// Files of a folder whose jobs have ended, or have come to wait for approval, by their numbers; none from the first to the last of
+    /// those `besides` which they are asked for.
+    pub async fn settled_drops(
+        &self,
+        folder: &str,
+        besides: Option<(i64, i64)>,
+        limit: u64,
+    ) -> Result<Vec<DroppedFile>, DbError> {
+        // Numbers begin at 1.
+        let (first, last) = besides.unwrap_or((0, 0));
+        let params = [folder.into(), first.into(), last.into(), limit.into()];
         self.db
             .read(move |tx| {
                 let sql = format!(
-                    "{DROP} WHERE d.folder = $1 AND d.ended_at IS NULL AND d.seq > $2 AND (
+                    "{DROP} WHERE d.folder = $1 AND d.ended_at IS NULL AND (d.seq < $2 OR d.seq > $3) AND (
                        (d.state IN ('submitted', 'waiting') AND j.finished_at IS NOT NULL)
                        OR (d.state = 'submitted' AND j.state = 'awaiting-approval'))
-                     ORDER BY d.seq LIMIT $3"
+                     ORDER BY d.seq LIMIT $4"
                 );
                 tx.query(&sql, &params)?.iter().map(read).collect()
             })
