@@ -147,3 +147,31 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_its_name_from_the_start_takes_the_place_of_what_an_attempt_left_and_follows_no_link() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (path, other) = (dir.path().join("a.csv"), dir.path().join("other"));
+        fs::write(&other, "another's").expect("written");
+        std::os::unix::fs::symlink("other", &path).expect("linked");
+        for text in ["half of", "all of it"] {
+            let mut file = Partial::create(dir.path(), "a.csv", Durable::WithDirectory).expect("begun");
+            file.write_all(text.as_bytes()).expect("written");
+            assert_eq!(fs::read_to_string(&path).expect("there"), text);
+            if text == "half of" {
+                // As if its writer had died.
+                file.is_named = true;
+            } else {
+                assert_eq!(file.finish(1).expect("whole").bytes, 9);
+            }
+        }
+        assert!(fs::symlink_metadata(&path).expect("there").is_file());
+        assert_eq!(fs::read_to_string(other).expect("there"), "another's");
+        drop(Partial::create(dir.path(), "a.csv", Durable::WithDirectory).expect("begun"));
+        assert!(!path.exists(), "nothing is left of one that was given up");
+    }
+}

@@ -2,6 +2,7 @@
 
 mod approval;
 mod attacked;
+mod drops;
 mod retention;
 mod schedules;
 mod signed;

@@ -28,9 +28,9 @@ use tenantry_foundation::db::{DbError, Tx, Value};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DropState {
-    /// It is about to be moved out of `in/`.
+    /// It is about to be moved out of `in/`, or lies where its row says already.
     Taking,
-    /// It lies in a directory of its own.
+    /// It lies in a directory of its own, and what is known of it now was recorded.
     Taken,
     /// It has a job.
     Submitted,
