@@ -96,7 +96,11 @@ pub(super) async fn end_some(desk: &Desk, being_put_away: Option<(i64, i64)>) ->
 }
 
 /// Puts on disk what was written beside files, and sends their directories where they belong.
-pub(super) async fn put_away(desk: &Desk, leaving: Vec<Leaving>, fault: Option<FolderError>) -> Result<(), FolderError> {
+pub(super) async fn put_away(
+    desk: &Desk,
+    leaving: Vec<Leaving>,
+    fault: Option<FolderError>,
+) -> Result<(), FolderError> {
     publish::sync(desk, &leaving).await?;
     failpoint::hit("drop-results");
     let failed = leaving.iter().find(|one| one.to == Shelf::Failed);

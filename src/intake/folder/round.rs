@@ -22,10 +22,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::admit::{self, Admitted};
 use super::claim::{self, Taking};
+use super::ending::{self, Ended};
 use super::observe::Observer;
 use super::unsettled::Unsettled;
 use super::watch::{self, LookedInto, Watch};
-use super::ending::{self, Ended};
 use super::{Desk, FolderError, keep, ready, recover};
 use crate::backoff::Backoff;
 use crate::ledger::drops::{DroppedFile, FolderLook};
