@@ -22,13 +22,13 @@ use crate::ledger::drops::{DropState, DroppedFile, NewDrop};
 use crate::ledger::{Job, JobId, JobState};
 
 /// Files dealt with at once: what putting things on disk and recording them costs is shared by them.
-pub(super) const PAGE: u64 = 1_000;
+pub(super) const PAGE: u64 = 500;
 /// Directories written to at the same time.
 const AT_ONCE: usize = 4;
 
 /// What came of files whose jobs wait for approval or have ended, written beside them and not put on disk.
 #[derive(Debug, Default)]
-pub(super) struct Ended {
+pub(super) struct EndedFiles {
     /// Where their directories are to go.
     pub(super) leaving: Vec<Leaving>,
     /// Files that were found changed, to be handed in.
@@ -39,7 +39,7 @@ pub(super) struct Ended {
     pub(super) fault: Option<FolderError>,
 }
 
-impl Ended {
+impl EndedFiles {
     /// Whether there was nothing to be dealt with.
     pub(super) fn is_nothing(&self) -> bool {
         self.leaving.is_empty() && self.changed.is_empty() && self.fault.is_none() && !self.more
@@ -48,12 +48,12 @@ impl Ended {
 
 /// Writes what came of files whose jobs wait for approval or have ended, as many as come at once. Those from the first to the last
 /// one that is being put away have their time later.
-pub(super) async fn end_some(desk: &Desk, being_put_away: Option<(i64, i64)>) -> Result<Ended, FolderError> {
+pub(super) async fn end_some(desk: &Desk, being_put_away: Option<(i64, i64)>) -> Result<EndedFiles, FolderError> {
     let ledger = &desk.service.ledger;
     let drops = ledger.settled_drops(&desk.hold.folder, being_put_away, PAGE).await?;
     let more = drops.len() as u64 == PAGE;
     if drops.is_empty() {
-        return Ok(Ended::default());
+        return Ok(EndedFiles::default());
     }
     let ids: Vec<JobId> = drops.iter().filter_map(|drop| drop.job).collect();
     let jobs = desk
@@ -87,7 +87,7 @@ pub(super) async fn end_some(desk: &Desk, being_put_away: Option<(i64, i64)>) ->
             }
         }
     }
-    Ok(Ended {
+    Ok(EndedFiles {
         leaving,
         changed,
         more,

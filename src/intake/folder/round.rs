@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::admit::{self, Admitted};
 use super::claim::{self, Taking};
-use super::ending::{self, Ended};
+use super::ending::{self, EndedFiles};
 use super::observe::Observer;
 use super::unsettled::Unsettled;
 use super::watch::{self, LookedInto, Watch};
@@ -34,9 +34,9 @@ use crate::submit::{Hand, JOBS_TOGETHER};
 /// How often it is looked whether jobs have ended, while there are some.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Files taken together.
-const TAKEN_TOGETHER: usize = 1_000;
+const TAKEN_TOGETHER: usize = 500;
 /// Files that have a directory in `working/` at once.
-const MOST_OPEN: u64 = 4_096;
+const MOST_OPEN: u64 = 2_048;
 /// How often `working/` is looked through for what no record names.
 const STRAYS_EVERY: Duration = Duration::from_secs(10);
 /// How often it is looked whether something was kept for long enough.
@@ -74,7 +74,7 @@ pub(super) struct FolderRound<'d> {
     have_ended: bool,
     /// The first and the last file of those that are being put away, and what is put away next.
     being_put_away: Option<(i64, i64)>,
-    ended: Option<Ended>,
+    ended: Option<EndedFiles>,
     /// When files are taken, where it could not be done at once.
     takes: Instant,
     /// When what could not be handed in is tried again, and how often it was.
@@ -93,7 +93,7 @@ struct AtWork<'d> {
     looking: Stage<'d, LookedInto>,
     taking: Stage<'d, Took>,
     handing: Stage<'d, Admitted>,
-    ending: Stage<'d, Ended>,
+    ending: Stage<'d, EndedFiles>,
     putting_away: Stage<'d, ()>,
 }
 
@@ -102,7 +102,7 @@ enum Done {
     Looked(LookedInto),
     Took(Took),
     HandedIn(Admitted),
-    Ended(Ended),
+    Ended(EndedFiles),
     PutAway,
 }
 
@@ -311,7 +311,7 @@ impl<'d> FolderRound<'d> {
         self.have_ended = true;
     }
 
-    async fn ended(&mut self, mut ended: Ended) -> Result<(), FolderError> {
+    async fn ended(&mut self, mut ended: EndedFiles) -> Result<(), FolderError> {
         self.ends = Instant::now() + LOOK_EVERY;
         self.have_ended |= ended.more;
         if ended.is_nothing() && self.taken.is_empty() && self.at_work.is_idle() {
@@ -326,7 +326,7 @@ impl<'d> FolderRound<'d> {
     }
 
     /// Puts away what was dealt with, at once or when what is being put away is.
-    fn put_away(&mut self, ended: Ended) {
+    fn put_away(&mut self, ended: EndedFiles) {
         if self.at_work.putting_away.is_some() {
             self.ended = Some(ended);
             return;

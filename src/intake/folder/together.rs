@@ -14,7 +14,7 @@ use crate::ledger::drops::DroppedFile;
 use crate::receipt::Form;
 
 /// Files whose results are in memory at once.
-const READ: usize = 256;
+const READ: usize = 128;
 /// Files written by one thread in a row, and how many threads there are.
 const IN_A_ROW: usize = 64;
 const AT_ONCE: usize = 2;
