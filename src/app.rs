@@ -65,6 +65,7 @@ impl App {
             ),
             opened => opened.with_context(|| format!("the ledger `{}` cannot be opened", config.ledger.url))?,
         };
+        let ledger = ledger.trusting(config.approval.keys()?.into()).await?;
         let stores = registry::stores(&config, Some(&queue))?;
         let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), ledger.clock().now_millis()));
         let watching = metrics.clone();
@@ -129,7 +130,7 @@ fn settings(config: &Config) -> anyhow::Result<ServiceSettings> {
             roots: roots(config),
             gates: GateSettings {
                 policy_holds: true,
-                required: config.approval.required || !config.approval.keys.is_empty(),
+                limits,
                 keys: config.approval.keys()?.into(),
             },
             anchors: config.audit.place()?.map(Anchors::new),
@@ -141,6 +142,7 @@ fn settings(config: &Config) -> anyhow::Result<ServiceSettings> {
         ignore_not_kept: config.partner_center.ignore_not_kept,
         hands_out_passwords: config.passwords.hand_out,
         store: store(config).into(),
+        document_bytes: config.inbox.document_bytes,
     })
 }
 
@@ -177,7 +179,8 @@ fn store(config: &Config) -> String {
 pub fn limits(config: &Config) -> Limits {
     let (approval, limits) = (&config.approval, &config.limits);
     Limits {
-        approval: approval.required,
+        // Who names the keys that count wants what has to be approved to be approved.
+        approval: approval.required || !approval.keys.is_empty(),
         approval_within: approval.within,
         own_undo_within: approval.own_undo_within,
         user_share: f64::from(limits.user_percent) / 100.0,

@@ -130,6 +130,7 @@ pub struct StoreConfig {
 #[serde(deny_unknown_fields)]
 pub struct InboxConfig {
     pub enabled: bool,
+    pub document_bytes: usize,
 }
 
 /// `[worker]`

@@ -282,6 +282,7 @@ impl Planning {
             expected: None,
             hands_out_passwords: false,
             writes_images: true,
+            may_destroy: u64::MAX,
         };
         let remote = store.as_ref().and_then(|store| store.stores.of(job));
         if let Some(remote) = remote

@@ -74,6 +74,8 @@ pub struct ServiceSettings {
     pub hands_out_passwords: bool,
     /// Where jobs take effect, without anything secret.
     pub store: Arc<str>,
+    /// Bytes of the largest document of the inbox.
+    pub document_bytes: usize,
 }
 
 impl Service {

@@ -35,7 +35,7 @@ pub mod intake {
 
     /// The Redis inbox.
     pub mod inbox {
-        pub use crate::intake::inbox::{serve, waiting};
+        pub use crate::intake::inbox::{InboxSettings, serve, waiting};
     }
 }
 

@@ -371,6 +371,7 @@ async fn preview_here(ledger: &Ledger, job: &Job, chunk: i64) -> Result<Option<P
         expected: None,
         hands_out_passwords: false,
         writes_images: true,
+        may_destroy: u64::MAX,
     };
     let previewed = ledger.db().read(move |tx| {
         let Some(chunk) = undoable_rows(tx, input, seq, chunk)? else {

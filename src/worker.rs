@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::intake::folder::Folders;
+use crate::intake::inbox::InboxSettings;
 use crate::intake::schedule::{self, Rounds};
 use crate::intake::{LedgerDoor, inbox};
 use crate::ledger::Scope;
@@ -51,7 +52,11 @@ pub(crate) async fn serve(service: &Service, options: WorkerOptions, stop: Cance
     let beside = TaskTracker::new();
     if let (Queue::Redis(redis), true) = (&service.queue, options.inbox) {
         let door = LedgerDoor::new(service).to(Arc::new(runner.clone()));
-        beside.spawn(inbox::serve(redis.clone(), door, runner.lease(), stop.clone()));
+        let settings = InboxSettings {
+            lease: runner.lease(),
+            document_bytes: service.settings.document_bytes,
+        };
+        beside.spawn(inbox::serve(redis.clone(), door, settings, stop.clone()));
     }
     let hand = Arc::new(runner.clone());
     beside.spawn(options.folders.clone().serve(service.clone(), Some(hand), stop.clone()));

@@ -75,6 +75,11 @@ pub(super) fn cross_checks(config: &Config) -> Vec<(Vec<Cow<'static, str>>, Stri
         &["worker.chunk_rows"],
         "1 to 100000",
     );
+    check(
+        (8192..=256 << 20).contains(&config.inbox.document_bytes),
+        &["inbox.document_bytes"],
+        "8192 to 268435456",
+    );
     let beats = worker.heartbeat * 2 <= worker.lease;
     check(
         beats,

@@ -69,9 +69,18 @@ type ReadEntry = (Entry, Result<JobDocument, RefusedEntry>);
 /// What came of handing an entry in.
 type EntryFate = Result<(Accepted, DocumentSender), RefusedEntry>;
 
-/// Takes documents in until `stop` is cancelled; then finishes those in hand. A worker that dies reads no more after `lease`.
-pub async fn serve<D: Door>(queue: RedisQueue, door: D, lease: Duration, stop: CancellationToken) {
-    let inbox = Inbox::new(queue, door, lease);
+/// How documents are taken in.
+#[derive(Debug, Clone, Copy)]
+pub struct InboxSettings {
+    /// A worker that dies reads no more after so long.
+    pub lease: Duration,
+    /// Bytes of the largest document that is read.
+    pub document_bytes: usize,
+}
+
+/// Takes documents in until `stop` is cancelled; then finishes those in hand.
+pub async fn serve<D: Door>(queue: RedisQueue, door: D, settings: InboxSettings, stop: CancellationToken) {
+    let inbox = Inbox::new(queue, door, settings);
     let mut outage = RedisOutage::default();
     while !stop.is_cancelled() {
         let done = match inbox.reader.is_this().await {
@@ -114,6 +123,8 @@ struct Inbox<D> {
     /// One name per machine: entries are told apart by the group, and names of the dead do not pile up.
     consumer: String,
     reader: InboxReader,
+    /// Bytes of the largest document.
+    largest: usize,
     /// Entries to ask for next.
     batch: AtomicUsize,
     without_room: WithoutRoom,
@@ -125,12 +136,13 @@ struct Inbox<D> {
 }
 
 impl<D: Door> Inbox<D> {
-    fn new(queue: RedisQueue, door: D, lease: Duration) -> Self {
+    fn new(queue: RedisQueue, door: D, settings: InboxSettings) -> Self {
         Self {
             stream: queue.key("inbox"),
             rejected: queue.key("inbox:rejected"),
             consumer: crate::machine::host_name(),
-            reader: InboxReader::new(&queue, lease),
+            reader: InboxReader::new(&queue, settings.lease),
+            largest: settings.document_bytes,
             batch: AtomicUsize::new(BATCH),
             without_room: WithoutRoom::default(),
             behind: BehindOthers::default(),
@@ -162,7 +174,10 @@ impl<D: Door> Inbox<D> {
 
     async fn take_in(&self, outage: &mut RedisOutage, stop: &CancellationToken) -> Result<(), QueueError> {
         let hold = self.reader.hold();
-        let (mut connection, driver) = self.queue.bounded_connection(hold, bounds::READ_AT_ONCE).await?;
+        let (mut connection, driver) = self
+            .queue
+            .bounded_connection(hold, bounds::read_at_once(self.largest))
+            .await?;
         let taking = self.take_in_over(&mut connection, outage, stop);
         // A connection that ends tells that to whoever asks.
         tokio::select! {
@@ -333,7 +348,7 @@ impl<D: Door> Inbox<D> {
 
     /// Asks for many small documents at once, and for few large ones.
     fn learn_sizes(&self, entries: &[Entry]) {
-        let bytes: usize = entries.iter().map(Entry::size).sum();
+        let bytes: usize = entries.iter().map(|entry| entry.size(self.largest)).sum();
         if let Some(each) = bytes.checked_div(entries.len()) {
             let next = (BYTES_AT_ONCE / each.max(1)).clamp(LEAST, MOST);
             self.batch.store(next, Ordering::Relaxed);
@@ -419,7 +434,7 @@ impl<D: Door> Inbox<D> {
     }
 
     fn document(&self, entry: &Entry) -> Result<JobDocument, RefusedEntry> {
-        if let Some(refused) = bounds::too_large(entry) {
+        if let Some(refused) = bounds::too_large(entry, self.largest) {
             return Err(refused);
         }
         let Some(job) = &entry.job else {

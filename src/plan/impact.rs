@@ -11,7 +11,7 @@ use super::Totals;
 use super::touched::Touched;
 use crate::ledger::{AllowanceTaking, Counter, ErrorLimit, Gate, Limited, TakenToday};
 use crate::store::sql::no_free_seats;
-use crate::store::{Preview, SeatNeed};
+use crate::store::{Preview, SeatNeed, Touch};
 
 /// Sums over a plan. They grow with the customers it names, not with its rows.
 #[derive(Debug, Clone, Default)]
@@ -55,6 +55,20 @@ impl Share {
 }
 
 impl Impact {
+    /// Of rows that touch these users, each customer's together, and do nothing else.
+    pub(crate) fn touching<'t>(touched: impl IntoIterator<Item = &'t Touch>) -> Self {
+        let share = |touch: &Touch| Share {
+            customer: touch.domain.clone(),
+            touched: touch.users,
+            users: touch.of,
+        };
+        let shares = touched.into_iter().map(|touch| (touch.customer, share(touch)));
+        Self {
+            shares: shares.collect(),
+            ..Self::default()
+        }
+    }
+
     /// Seats per customer and SKU.
     pub fn seats(&self) -> impl Iterator<Item = &SeatTotal> {
         self.seats.values()

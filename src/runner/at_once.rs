@@ -10,6 +10,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use super::chunk::{PreparedChunks, SpooledRows, carry_out, prepare_all};
+use super::gate::ChunkLeave;
 use super::{Runner, TOGETHER_ROWS};
 use crate::db::{DbError, Tx};
 use crate::input::Block;
@@ -74,10 +75,12 @@ impl AtOnce for Runner {
         }
         // The time of the records, so that who was at work when is told by either.
         let now = claims.first().map_or(0, |claim| claim.started_at);
+        // They were held to the limits just now, by whoever took them in.
+        let leaves = vec![ChunkLeave::ALL; claims.len()];
         let PreparedChunks { prepared, rest } =
-            prepare_all(tx, claims, rows, (now, false), self.ledger.installation())?;
+            prepare_all(tx, (claims, &leaves), rows, (now, false), self.ledger.installation())?;
         sql::lock_all(tx, &prepared)?;
-        let before = rest.into_iter().map(|rest| rest.outcomes).collect();
+        let before = rest.into_iter().map(|rest| (rest.outcomes, ChunkLeave::ALL)).collect();
         let given = (&self.settings.passwords, self.ledger.clock());
         // What is refused has all of them queued, and who claims them finds it.
         let closings = carry_out(tx, claims, (&prepared, OnRefusal::FailAll), before, given)?;

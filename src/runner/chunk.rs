@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Runner;
 use super::failure::is_of_the_surroundings;
+use super::gate::ChunkLeave;
 use super::held::Hold;
 use super::turns::Came;
 use crate::clock::Clock;
@@ -130,10 +131,10 @@ impl Runner {
         let (now, installation) = (self.ledger.clock().now_millis(), self.ledger.installation());
         let (claims, gates) = (claims.to_vec(), self.gates());
         let read = self.ledger.db().read(move |tx| {
-            gates.check(tx, &claims)?;
+            let leaves = gates.check(tx, &claims)?;
             let forward: Vec<&Claim> = claims.iter().filter(|claim| claim.undo_of.is_none()).collect();
             let rows = spooled(tx, &forward)?;
-            prepare_all(tx, &claims, rows, (now, true), installation)
+            prepare_all(tx, (&claims, &leaves), rows, (now, true), installation)
         });
         read.await
     }
@@ -170,12 +171,14 @@ impl Runner {
             .write(move |tx| {
                 sql::lock_all(tx, &prepared)?;
                 fence::check_all(tx, &claims.iter().collect::<Vec<_>>())?;
-                let outcomes = rest.iter_mut().map(|rest| std::mem::take(&mut rest.outcomes)).collect();
+                let before = rest
+                    .iter_mut()
+                    .map(|rest| (std::mem::take(&mut rest.outcomes), rest.leave));
                 let mut closings = carry_out(
                     tx,
                     &claims,
                     (&prepared, OnRefusal::Isolate),
-                    outcomes,
+                    before.collect(),
                     (&policy, &clock),
                 )?;
                 for (closing, next_look) in closings.iter_mut().zip(next_looks) {
@@ -204,18 +207,19 @@ impl Runner {
     }
 }
 
-/// Has the store do what chunks are for, which are locked; how each ends. `before` are the outcomes that are known already. Passwords
-/// are made as `given` says.
+/// Has the store do what chunks are for, which are locked; how each ends. `before` are the outcomes that are known already, and what the
+/// chunk may do. Passwords are made as `given` says.
 pub(super) fn carry_out(
     tx: &mut dyn Tx,
     claims: &[Claim],
     (prepared, refusal): (&[Prepared], OnRefusal),
-    before: Vec<Vec<RowOutcome>>,
+    before: Vec<(Vec<RowOutcome>, ChunkLeave)>,
     given: (&PasswordPolicy, &Clock),
 ) -> Result<Vec<Closing>, DbError> {
     let applied = sql::apply_all(tx, prepared, refusal)?;
     let mut closings = Vec::with_capacity(claims.len());
-    for (((claim, prepared), applied), before) in claims.iter().zip(prepared).zip(applied).zip(before) {
+    for (((claim, prepared), applied), (before, leave)) in claims.iter().zip(prepared).zip(applied).zip(before) {
+        leave.check(claim, applied.touched.values())?;
         let mut outcomes = applied.outcomes;
         outcomes.extend(before);
         SyncProgress::forget(tx, claim.job, prepared.syncs())?;
@@ -335,6 +339,8 @@ pub(super) struct Rest {
     pub(super) outcomes: Vec<RowOutcome>,
     /// The rows that are tried now, where that is not all of them.
     part: Option<BTreeSet<u64>>,
+    /// What it may do.
+    leave: ChunkLeave,
 }
 
 /// The rows of the part of the chunk that is to be tried now; `None` if that is all of it.
@@ -346,10 +352,10 @@ pub(super) fn part_of(tx: &mut dyn Tx, claim: &Claim) -> Result<Option<BTreeSet<
     Ok(Some(pending.into_iter().take(part as usize).collect()))
 }
 
-/// Everything that needs no write lock, with the rows of all chunks that are no undos. Customers are looked up together for all chunks.
+/// Everything that needs no write lock, with the rows of all chunks that are no undos, each by its leave. Customers are looked up together for all chunks.
 pub(super) fn prepare_all(
     tx: &mut dyn Tx,
-    claims: &[Claim],
+    (claims, leaves): (&[Claim], &[ChunkLeave]),
     rows: Vec<SpooledRows>,
     (now, writes_images): (i64, bool),
     installation: Installation,
@@ -372,7 +378,7 @@ pub(super) fn prepare_all(
         customers.learn_named(tx, named)?;
     }
     let mut rows = rows.into_iter();
-    for claim in claims {
+    for (claim, leave) in claims.iter().zip(leaves) {
         let context = Context {
             job: claim.job,
             kind: claim.kind.clone(),
@@ -381,9 +387,11 @@ pub(super) fn prepare_all(
             expected: claim.expected.as_deref().map(Expected::decode).transpose()?,
             hands_out_passwords: !claim.parameters.seal_to.is_empty(),
             writes_images,
+            may_destroy: leave.may_destroy,
         };
         let rows = if claim.undo_of.is_none() { rows.next() } else { None };
-        let (mut prepared, rest) = prepare(tx, claim, rows, context, customers)?;
+        let (mut prepared, mut rest) = prepare(tx, claim, rows, context, customers)?;
+        rest.leave = *leave;
         customers = prepared.take_customers();
         all.prepared.push(prepared);
         all.rest.push(rest);
@@ -423,7 +431,8 @@ fn prepare(
         let mut prepared = Prepared::knowing(customers, context, rows.len());
         prepared.take_back(tx, *undone, kind, &rows)?;
         let outcomes = Vec::new();
-        return Ok((prepared, Rest { outcomes, part }));
+        let leave = ChunkLeave::ALL;
+        return Ok((prepared, Rest { outcomes, part, leave }));
     }
     let lost = || DbError::Broken("the rows of a chunk were not read".to_owned());
     let SpooledRows { job, mapping, block } = rows.ok_or_else(lost)?;
@@ -454,5 +463,6 @@ fn prepare(
         prepared.learn(tx, &requests)?;
         prepared.add(&requests);
     }
-    Ok((prepared, Rest { outcomes, part }))
+    let leave = ChunkLeave::ALL;
+    Ok((prepared, Rest { outcomes, part, leave }))
 }

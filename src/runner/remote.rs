@@ -6,6 +6,7 @@
 //! accounts they made. Between rows the job can be paused or cancelled, and the worker stopped.
 
 mod batch;
+mod destroying;
 mod work;
 
 use futures::StreamExt;
@@ -15,9 +16,11 @@ use tokio::time::{Duration, Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use self::batch::EndedRows;
+use self::destroying::DestructiveRows;
 use self::work::{ChunkWork, Work, load, take_turns};
 use super::Runner;
 use super::chunk::part_of;
+use super::gate::ChunkLeave;
 use crate::db::{DbError, Tx};
 use crate::ledger::intents::hand_out;
 use crate::ledger::sealed::{self, unsealed};
@@ -47,6 +50,7 @@ struct InHand<'c> {
     journal: &'c Journal,
     expected: Option<&'c Expected>,
     doubts: &'c Doubts,
+    destroys: DestructiveRows,
     /// No row waits any longer: none is begun either.
     stopping: CancellationToken,
 }
@@ -77,11 +81,11 @@ impl Runner {
     ) -> Result<Option<EndedJob>, ApplyError> {
         let expected = claim.expected.as_deref().map(Expected::decode).transpose()?;
         let mut claim = claim.clone();
-        let (mut loaded, part) = {
+        let (mut loaded, part, leave) = {
             let (claim, gates) = (claim.clone(), self.gates());
             let load = move |tx: &mut dyn Tx| {
-                gates.check(tx, [&claim])?;
-                Ok((load(tx, &claim)?, part_of(tx, &claim)?))
+                let leave = gates.check(tx, [&claim])?.pop().unwrap_or(ChunkLeave::ALL);
+                Ok((load(tx, &claim)?, part_of(tx, &claim)?, leave))
             };
             self.ledger.db().read(load).await?
         };
@@ -131,6 +135,7 @@ impl Runner {
             journal: &journal,
             expected: expected.as_ref(),
             doubts: &doubts,
+            destroys: DestructiveRows::of(leave),
             stopping: CancellationToken::new(),
         };
         let hands_out = !claim.parameters.seal_to.is_empty();
@@ -272,6 +277,13 @@ impl Runner {
 
     async fn attempt(&self, chunk: &InHand<'_>, row: u64, work: &Work<'_>) -> Result<RowEnd, ApplyError> {
         let (store, steps) = (chunk.store, chunk.journal.steps(row));
+        if let Some(problem) = chunk
+            .destroys
+            .refuse(chunk.session, row, work, steps.has_begun())
+            .await?
+        {
+            return Ok(RowEnd::over(rejected(row, &problem)));
+        }
         match work {
             Work::Request(request) => match &**request {
                 Request::Change(change) => {

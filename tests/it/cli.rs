@@ -1,6 +1,7 @@
 //! The command line as its users meet it: words, JSON, exit codes, files.
 
 mod absent;
+mod asked;
 mod jobs;
 mod memory;
 mod modes;

@@ -97,10 +97,19 @@ impl Desk {
     }
 
     fn serve(&self, door: impl Door) -> Serving {
+        self.serve_up_to(door, 8 << 20)
+    }
+
+    /// Takes no document in that has more bytes.
+    fn serve_up_to(&self, door: impl Door, document_bytes: usize) -> Serving {
+        let settings = inbox::InboxSettings {
+            lease: Duration::from_secs(3),
+            document_bytes,
+        };
         let stop = CancellationToken::new();
         let task = tasks::spawn(
             "the test",
-            inbox::serve(self.queue.clone(), door, Duration::from_secs(3), stop.clone()),
+            inbox::serve(self.queue.clone(), door, settings, stop.clone()),
         );
         Serving {
             stop,

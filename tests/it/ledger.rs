@@ -2,12 +2,14 @@
 
 mod approval;
 mod attacked;
+mod columns;
 mod drops;
 mod retention;
 mod schedules;
 mod signed;
 mod together;
 mod turns;
+mod unapproved;
 mod upgrades;
 
 use std::collections::{BTreeMap, HashSet};

@@ -2,11 +2,11 @@
 //! is everywhere.
 //!
 //! A signature is over a text, in our own namespace, so that one that was made for anything else is none here. Keys are Ed25519 or
-//! ECDSA P-256, in a file or in hardware (`sk-…`).
+//! ECDSA P-256, in a file or in hardware (`sk-…`). RSA keys are refused, with how to make another one: what would check their signatures is not kept as well.
 
 use std::path::Path;
 
-use ssh_key::{HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
+use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
 use thiserror::Error;
 
 /// The namespace, `-n` of `ssh-keygen -Y sign`.
@@ -31,7 +31,7 @@ pub enum SignatureError {
     NoKey(String),
     /// A key we cannot check signatures of.
     #[error(
-        "expected a key of Ed25519 or ECDSA P-256 (`ssh-ed25519`, `ecdsa-sha2-nistp256` or one of hardware, `sk-…`), found `{0}`"
+        "expected a key of Ed25519 or ECDSA P-256 (`ssh-ed25519`, `ecdsa-sha2-nistp256` or one of hardware, `sk-…`), found `{0}`; `ssh-keygen -t ed25519` makes one that will do"
     )]
     Sort(String),
     /// The text is no signature.
@@ -56,10 +56,7 @@ impl SigningKey {
     /// Reads the line of a public key; what follows the key is no part of it.
     pub fn parse(line: &str) -> Result<Self, SignatureError> {
         let mut key = PublicKey::from_openssh(line.trim()).map_err(|error| SignatureError::NoKey(error.to_string()))?;
-        let sort = key.algorithm().as_str().to_owned();
-        if !SORTS.contains(&sort.as_str()) {
-            return Err(SignatureError::Sort(sort));
-        }
+        check_sort(&key.algorithm())?;
         key.set_comment("");
         Ok(Self(key))
     }
@@ -116,6 +113,7 @@ impl TextSignature {
         }
         armoured.push_str("\n-----END SSH SIGNATURE-----\n");
         let signature = SshSig::from_pem(armoured).map_err(|error| SignatureError::NoSignature(error.to_string()))?;
+        check_sort(&signature.public_key().algorithm())?;
         Ok(Self(signature))
     }
 
@@ -134,6 +132,7 @@ impl TextSignature {
                 "the key has a passphrase, which is not asked for here; sign with `ssh-keygen -Y sign`, and name its file with --signature",
             ));
         }
+        check_sort(&key.algorithm())?;
         let made = key.sign(NAMESPACE, HashAlg::Sha512, text.as_bytes());
         made.map(Self).map_err(|error| secret(&error.to_string()))
     }
@@ -143,6 +142,15 @@ impl TextSignature {
         let armoured = self.0.to_pem(LineEnding::LF).unwrap_or_default();
         armoured.lines().filter(|line| !line.starts_with("-----")).collect()
     }
+}
+
+/// Whether signatures of such keys are checked.
+fn check_sort(algorithm: &Algorithm) -> Result<(), SignatureError> {
+    let sort = algorithm.as_str();
+    if SORTS.contains(&sort) {
+        return Ok(());
+    }
+    Err(SignatureError::Sort(sort.to_owned()))
 }
 
 fn read(path: &Path) -> Result<String, SignatureError> {
@@ -205,7 +213,7 @@ mod tests {
             ("ssh-ed25519 AAAA", "public key"),
             (
                 "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQDakfJHpWmNaoFgFlOmMZCpjiHLzOBXJbqEna9SE5P+Zr+qxkCbsVvO5bOJ/lAdLxyqN734MPSE9kI/miIKc7pDMTnRDxRMVymWV9V1IxtefX97WX1pfYZ6ZIQDlyBZsN0iBLYhl/LnkscCUdGikyH/LzsVkGUwOdY50EUxa5JTU3vMdT9nWAQINqCWUwzrD5mkrtkcKWNktcRUSi5pd/QIzQVWGglxv3yO8ZouIOIWaa9mxqY/7JPkTgc7PkZoJMhWaOUH9ildb4GufpRVW5dOTmGuH2jL4SYcglOxjbhyuJfcURoh/dVXoRY61OUgN/ipcS+4t/UbknKQCuYg0/jn",
-                "found `ssh-rsa`",
+                "found `ssh-rsa`; `ssh-keygen -t ed25519` makes one",
             ),
         ] {
             let refused = SigningKey::parse(line).expect_err(line).to_string();

@@ -5,8 +5,11 @@
 //! transaction, so that of two who record at once one sees what the other took. It costs what there are counters in a batch of jobs; jobs
 //! that take from no limit cost nothing. What was taken is not given back when a job is cancelled or fails, and a job that somebody has
 //! approved takes nothing.
+//!
+//! What a job takes stands in the record of its submission as well, so that counters that were set back are found out (`deep`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
 use super::Ledger;
 use tenantry_foundation::db::{DbError, Tx, Value};
@@ -123,6 +126,56 @@ impl Allowances {
             self.changed.iter().map(with_amount).collect(),
         )
     }
+}
+
+/// What is recorded of what a job takes: a line for each counter.
+pub(super) fn takes_note(takings: &[AllowanceTaking]) -> String {
+    let mut note = String::new();
+    for AllowanceTaking { counter, amount, .. } in takings {
+        let _ = write!(note, "\n{TAKES}{amount} {} of {}", counter.what.as_str(), counter.whose);
+    }
+    note
+}
+
+const TAKES: &str = "takes ";
+
+/// By day, what is limited, and whose the limit is.
+pub(super) type CountersByDay = BTreeMap<(i64, String, String), u64>;
+
+/// Adds what the note of a submission at that time says of what it takes, if that is of a day after `after`.
+pub(super) fn add_taken(counters: &mut CountersByDay, after: i64, at: i64, note: &str) {
+    if day(at) <= after {
+        return;
+    }
+    for line in note.lines().filter_map(|line| line.strip_prefix(TAKES)) {
+        // How a job ended may stand behind it.
+        let line = line.split("; ").next().unwrap_or_default();
+        let Some((taken, whose)) = line.split_once(" of ") else {
+            continue;
+        };
+        if let Some((amount, what)) = taken.split_once(' ')
+            && let Ok(amount) = amount.parse::<u64>()
+        {
+            let counter = (day(at), what.to_owned(), whose.to_owned());
+            let sum = counters.entry(counter).or_default();
+            *sum = sum.saturating_add(amount);
+        }
+    }
+}
+
+/// The counters that are kept for certain.
+pub(super) fn kept(tx: &mut dyn Tx, now: i64) -> Result<CountersByDay, DbError> {
+    let sql = "SELECT day, what, whose, used FROM allowances WHERE day > $1";
+    let read = |row: &tenantry_foundation::db::Row| {
+        let counter = (row.int(0)?, row.text(1)?.to_owned(), row.text(2)?.to_owned());
+        Ok((counter, row.int(3)?.max(0) as u64))
+    };
+    tx.query(sql, &[kept_after(now).into()])?.iter().map(read).collect()
+}
+
+/// The last day of which counters may have been let go of, as clocks differ.
+pub(super) fn kept_after(now: i64) -> i64 {
+    day(now) - KEPT_DAYS + 1
 }
 
 impl Ledger {

@@ -32,8 +32,8 @@ mod read;
 mod together;
 
 pub use chain::{Anchor, ChainFault, ChainReport, Checker};
-pub(super) use read::known_job;
 pub use read::{AuditStep, AuditWalk};
+pub(super) use read::{known_job, of_one};
 
 use std::collections::BTreeMap;
 
@@ -103,7 +103,7 @@ pub enum Action {
 
 impl Action {
     /// The word in the record.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Action::Submitted => "submitted",
             Action::Approved => "approved",

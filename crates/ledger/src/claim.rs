@@ -109,6 +109,10 @@ pub struct Claimant {
     pub deaths: Option<u32>,
 }
 
+/// A chunk with rows as there can be; what is altered into another one nobody claims.
+const SOUND: &str =
+    "c.first_row BETWEEN 1 AND 4294967295 AND c.rows BETWEEN 0 AND 1048576 AND c.pending BETWEEN 0 AND c.rows";
+
 /// A chunk that is ready: never begun, given back and due again, or its worker's lease has run out, or was given by a clock
 /// that has been put back since, by more than workers differ in what time it is. One that has a turn is of a batch, and is
 /// taken up with that.
@@ -129,7 +133,7 @@ fn ready_jobs(select: &str, scope: Scope, more: &str) -> String {
 pub(super) fn due_jobs(select: &str, scope: Scope) -> String {
     let select = format!(
         "{select}, (SELECT COUNT(*) FROM (SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.state IN ('queued', 'running', 'waiting')
-           AND {DUE} LIMIT $3) AS ready)"
+           AND {SOUND} AND {DUE} LIMIT $3) AS ready)"
     );
     jobs_with(DUE, &select, scope, "")
 }
@@ -144,7 +148,7 @@ fn jobs_with(ready: &str, select: &str, scope: Scope, more: &str) -> String {
         "SELECT {select} FROM jobs j
          WHERE {of} AND j.state IN ('queued', 'running', 'retryable') AND j.cancel_requested = 0 {more}
          AND COALESCE((SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.state IN ('queued', 'running', 'waiting')
-           AND {ready} LIMIT 1), 0) = 1
+           AND {SOUND} AND {ready} LIMIT 1), 0) = 1
          ORDER BY j.priority DESC, j.claimed_at, j.seq"
     )
 }
@@ -256,7 +260,7 @@ fn next_chunk(tx: &dyn Tx, ready: &str, more: &str) -> String {
            CASE WHEN EXISTS (SELECT 1 FROM waiting_rows w WHERE w.job = c.job AND w.row >= c.first_row
              AND w.row < c.first_row + c.rows) THEN 1 ELSE 0 END AS waited
          FROM chunks c
-         WHERE c.state IN ('queued', 'running', 'waiting') AND {ready} AND c.job = $2 {more} ORDER BY c.chunk{} LIMIT 1",
+         WHERE c.state IN ('queued', 'running', 'waiting') AND {SOUND} AND {ready} AND c.job = $2 {more} ORDER BY c.chunk{} LIMIT 1",
         tx.dialect().for_update_skip_locked()
     )
 }

@@ -170,6 +170,12 @@ fn set_ends(tx: &mut dyn Tx, ends: &[(&Claim, PartEnd, u64, RowsDigest)]) -> Res
             }
             _ => None,
         };
+        let steps = match end {
+            PartEnd::Done if claim.parameters.store.is_some() => {
+                digest::of_steps(tx, claim.job, claim.first_row, claim.first_row + claim.rows - 1)?
+            }
+            _ => None,
+        };
         let (state, not_before, trial) = match *end {
             PartEnd::Done => (ChunkState::Done, 0, Trial::default()),
             PartEnd::Waiting(next_look) => (ChunkState::Waiting, next_look, Trial::default()),
@@ -183,12 +189,13 @@ fn set_ends(tx: &mut dyn Tx, ends: &[(&Claim, PartEnd, u64, RowsDigest)]) -> Res
             not_before.into(),
             trial.failures.into(),
             trial.suspects.into(),
-            digest.into(),
+            digest::of_both(digest, steps.as_deref()).into(),
+            steps.into(),
         ]);
     }
     tx.send_all(
         "UPDATE chunks SET state = $3, turn = NULL, pending = $4, not_before = $5, lease_owner = NULL, lease_until = NULL,
-           failures = $6, suspects = $7, digest = $8, setbacks = 0, message = NULL
+           failures = $6, suspects = $7, digest = $8, steps = $9, setbacks = 0, message = NULL
          WHERE job = $1 AND chunk = $2",
         params,
     )

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::allowances::{self, CountersByDay};
 use super::approvers;
 use super::audit::AuditRecord;
 use super::job::Job;
@@ -63,12 +64,13 @@ impl Ledger {
     pub async fn is_as_ended(&self, job: &Job) -> Result<bool, DbError> {
         let seq = job.seq;
         let records = self.audit_log(Some(job.id), 1_000).await?;
+        // Whatever was recorded since, it ended once.
         let end = records
             .into_iter()
-            .find(|one| matches!(one.action.as_str(), "applied" | "carried-out"));
+            .rfind(|one| matches!(one.action.as_str(), "applied" | "carried-out"));
         self.db
             .read(move |tx| match end {
-                Some(end) if end.seq > digests_after(tx)? => Ok(digest::recomputed(tx, seq)? == end.digest),
+                Some(end) if end.seq > digest::digests_after(tx)? => Ok(digest::recomputed(tx, seq)? == end.digest),
                 Some(_) => Ok(true),
                 None => Ok(false),
             })
@@ -80,7 +82,8 @@ impl Ledger {
         let mut report = DeepReport::default();
         let mut after = i64::MIN;
         let mut walked = Walked {
-            digests_after: self.db.read(digests_after).await?,
+            digests_after: self.db.read(digest::digests_after).await?,
+            counters_after: allowances::kept_after(self.clock.now_millis()),
             ..Walked::default()
         };
         loop {
@@ -102,6 +105,9 @@ impl Ledger {
             .read(|tx| Ok((StoredPolicy::read(tx)?, approvers::all(tx)?)))
             .await?;
         walked.hold_against(&policy, &approvers, &mut report);
+        let now = self.clock.now_millis();
+        let counters = self.db.read(move |tx| allowances::kept(tx, now)).await?;
+        walked.hold_counters(&counters, &mut report);
         Ok(report)
     }
 
@@ -111,6 +117,10 @@ impl Ledger {
             let Some(Ok(id)) = of.job.as_deref().map(str::parse::<JobId>) else {
                 continue;
             };
+            if is_first(&of) {
+                let note = of.note.as_deref().unwrap_or_default();
+                allowances::add_taken(&mut walked.taken, walked.counters_after, of.at, note);
+            }
             match self.job(id).await? {
                 Some(job) => self.hold(&job, &of, walked.digests_after, report).await?,
                 None if is_first(&of) => drop(walked.unfound.insert(id.to_string(), id)),
@@ -246,8 +256,11 @@ fn is_first(record: &AuditRecord) -> bool {
 #[derive(Default)]
 struct Walked {
     signatures: SignatureCheck,
-    policy: BTreeMap<String, String>,
+    policy: StoredPolicy,
     decisions: i64,
+    /// What jobs have taken from limits, of the days after the one of which counters may be gone.
+    taken: CountersByDay,
+    counters_after: i64,
     /// The last record of before there were hashes over what became of rows.
     digests_after: i64,
     /// Jobs that are not there, by their ids, as far as no removal was recorded since.
@@ -268,13 +281,7 @@ impl Walked {
         match record.action.as_str() {
             "decided" => {
                 self.decisions += 1;
-                let what = of.note.lines().next().unwrap_or_default();
-                let decided = what.strip_prefix("policy ").and_then(|what| what.split_once(" is "));
-                match decided {
-                    Some((key, "as usual")) => drop(self.policy.remove(key)),
-                    Some((key, value)) => drop(self.policy.insert(key.to_owned(), value.to_owned())),
-                    None => {}
-                }
+                self.policy.decide(of.note.lines().next().unwrap_or_default());
             }
             "enrolled" | "revoked" => self.decisions += 1,
             "pruned" => {
@@ -286,6 +293,19 @@ impl Walked {
         }
     }
 
+    /// Jobs that were submitted meanwhile have taken more.
+    fn hold_counters(&self, counters: &CountersByDay, report: &mut DeepReport) {
+        for (counter @ (_, what, whose), taken) in &self.taken {
+            let used = counters.get(counter).copied().unwrap_or_default();
+            if used < *taken {
+                report.fault(
+                    None,
+                    format!("jobs took {taken} {what} of {whose} in a day, and {used} are counted against the limit"),
+                );
+            }
+        }
+    }
+
     fn hold_against(&self, policy: &StoredPolicy, approvers: &[Approver], report: &mut DeepReport) {
         for job in self.unfound.values() {
             report.fault(
@@ -293,7 +313,7 @@ impl Walked {
                 "it was submitted, and is gone without having been removed on record",
             );
         }
-        if policy.values != self.policy || policy.number != self.decisions {
+        if policy.values != self.policy.values || policy.number != self.decisions {
             report.fault(
                 None,
                 "the policy is not the one that was decided on (`tenantry policy`)",
@@ -314,11 +334,6 @@ impl Walked {
             );
         }
     }
-}
-
-fn digests_after(tx: &mut dyn Tx) -> Result<i64, DbError> {
-    let found = tx.query_first("SELECT value FROM meta WHERE key = 'digests_after'", &[])?;
-    Ok(found.and_then(|row| row.text(0).ok()?.parse().ok()).unwrap_or(0))
 }
 
 /// Jobs that the audit record does not know, those that were carried out as they came in aside.

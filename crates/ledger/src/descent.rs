@@ -1,6 +1,7 @@
 //! Which rows of a chunk are a job's that tries another one again, or takes it back: those of that one that ended in the ways it is for.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
 
 use super::chunk_state::ChunkState;
 use super::{Outcome, inputs};
@@ -15,28 +16,56 @@ pub struct Descent {
     pub undo_of: Option<i64>,
 }
 
-/// Rows of a chunk that are a job's; `None` means all of them.
-pub fn selected_rows(tx: &mut dyn Tx, of: Descent, chunk: i64) -> Result<Option<HashSet<u64>>, DbError> {
-    let (Some(parent), retried) = (match of.retry_of {
-        Some(parent) => (Some(parent), true),
-        None => (of.undo_of, false),
-    }) else {
-        return Ok(None);
-    };
-    let Some(parent) = ParentChunk::load(tx, parent, chunk)? else {
-        return Ok(Some(HashSet::new()));
-    };
-    Ok(Some(if retried {
-        parent.unfinished()
-    } else {
-        parent.effective()
-    }))
+impl Descent {
+    /// The job that a job follows from, and whether it tries that one's rows again.
+    fn parent(self) -> Option<(i64, bool)> {
+        match self.retry_of {
+            Some(parent) => Some((parent, true)),
+            None => self.undo_of.map(|parent| (parent, false)),
+        }
+    }
 }
+
+/// Rows of a chunk that are a job's; `None` means all of them.
+///
+/// # Errors
+/// [`DbError::Damaged`] if a job follows from one that is no older than itself.
+pub fn selected_rows(tx: &mut dyn Tx, of: Descent, chunk: i64) -> Result<Option<HashSet<u64>>, DbError> {
+    // From the job to the first of its line, each older than the one before it.
+    let mut line = Vec::new();
+    let (mut next, mut before) = (of.parent(), i64::MAX);
+    while let Some((parent, is_tried_again)) = next {
+        if parent >= before {
+            return Err(DbError::Damaged(format!(
+                "job number {parent} is said to follow from itself"
+            )));
+        }
+        before = parent;
+        let Some((loaded, descent)) = ParentChunk::load(tx, parent, chunk)? else {
+            line.push(None);
+            break;
+        };
+        line.push(Some((loaded, is_tried_again)));
+        next = descent.parent();
+    }
+    let mut had: Option<HashSet<u64>> = None;
+    for parent in line.into_iter().rev() {
+        had = Some(match parent {
+            None => HashSet::new(),
+            Some((parent, true)) => parent.unfinished(had.as_ref()),
+            Some((parent, false)) => parent.effective(had.as_ref()),
+        });
+    }
+    Ok(had)
+}
+
+/// Rows that no chunk has more than.
+const MOST_ROWS: i64 = 1 << 20;
 
 /// A chunk of a job that another one follows from.
 struct ParentChunk {
-    /// Rows that were the parent's.
-    rows: Vec<u64>,
+    /// The chunk's rows, of which not all need have been the parent's.
+    rows: RangeInclusive<u64>,
     state: ChunkState,
     outcomes: HashMap<u64, Outcome>,
     /// Rows that have had steps done in a store that is no database.
@@ -44,19 +73,25 @@ struct ParentChunk {
 }
 
 impl ParentChunk {
-    fn load(tx: &mut dyn Tx, job: i64, chunk: i64) -> Result<Option<Self>, DbError> {
+    /// With what the parent follows from itself.
+    fn load(tx: &mut dyn Tx, job: i64, chunk: i64) -> Result<Option<(Self, Descent)>, DbError> {
         let found = tx.query_first(
             "SELECT j.retry_of, j.undo_of, c.state, c.first_row, c.rows FROM jobs j
              CROSS JOIN (SELECT state, first_row, rows FROM every_chunk WHERE job = $1 AND chunk = $2) c WHERE j.seq = $1",
             &[job.into(), chunk.into()],
         )?;
         let Some(found) = found else { return Ok(None) };
-        let (first, last) = (found.int(3)?, found.int(3)? + found.int(4)? - 1);
+        let (first, rows) = (found.int(3)?, found.int(4)?);
+        if first < 1 || !(0..=MOST_ROWS).contains(&rows) {
+            return Err(DbError::Damaged(format!(
+                "chunk {chunk} of job number {job} has rows that cannot be"
+            )));
+        }
+        let last = first.saturating_add(rows) - 1;
         let descent = Descent {
             retry_of: found.opt_int(0)?,
             undo_of: found.opt_int(1)?,
         };
-        let had = selected_rows(tx, descent, chunk)?;
         let recorded = tx.query(
             "SELECT row, outcome FROM every_outcome WHERE job = $1 AND row BETWEEN $2 AND $3",
             &[job.into(), first.into(), last.into()],
@@ -66,29 +101,35 @@ impl ParentChunk {
             &[job.into(), first.into(), last.into()],
         )?;
         let outcome = |row: &tenantry_foundation::db::Row| Ok((row.int(0)? as u64, Outcome::parse(row.text(1)?)?));
-        Ok(Some(Self {
-            rows: (first as u64..=last as u64)
-                .filter(|row| had.as_ref().is_none_or(|had| had.contains(row)))
-                .collect(),
+        let loaded = Self {
+            rows: first as u64..=last as u64,
             state: ChunkState::parse(found.text(2)?)?,
             stepped: stepped
                 .iter()
                 .map(|row| row.int(0).map(|row| row as u64))
                 .collect::<Result<_, DbError>>()?,
             outcomes: recorded.iter().map(outcome).collect::<Result<_, DbError>>()?,
-        }))
+        };
+        Ok(Some((loaded, descent)))
+    }
+
+    /// Those of its rows that were the parent's.
+    fn had<'h>(&self, had: Option<&'h HashSet<u64>>) -> impl Iterator<Item = u64> + use<'h> {
+        self.rows
+            .clone()
+            .filter(move |row| had.is_none_or(|had| had.contains(row)))
     }
 
     /// Rows that failed or were cancelled. One without a record shares its chunk's end.
-    fn unfinished(&self) -> HashSet<u64> {
+    fn unfinished(&self, had: Option<&HashSet<u64>>) -> HashSet<u64> {
         let ended = matches!(self.state, ChunkState::Failed | ChunkState::Cancelled);
         let is_unfinished = |outcome: &Outcome| matches!(outcome, Outcome::Failed | Outcome::Cancelled);
         let is = |row: &u64| self.outcomes.get(row).map_or(ended, is_unfinished);
-        self.rows.iter().copied().filter(is).collect()
+        self.had(had).filter(is).collect()
     }
 
     /// Rows that changed something: those that were applied, and those that came halfway.
-    fn effective(&self) -> HashSet<u64> {
+    fn effective(&self, had: Option<&HashSet<u64>>) -> HashSet<u64> {
         let done = self.state == ChunkState::Done;
         let is = |row: &u64| match self.outcomes.get(row) {
             Some(Outcome::Applied) => true,
@@ -96,7 +137,7 @@ impl ParentChunk {
             Some(Outcome::Unchanged | Outcome::Rejected) => false,
             None => done || self.stepped.contains(row),
         };
-        self.rows.iter().copied().filter(is).collect()
+        self.had(had).filter(is).collect()
     }
 }
 

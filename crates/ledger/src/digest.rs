@@ -3,9 +3,13 @@
 //! A chunk has one, made where it is closed, mostly of what is at hand there; what came to be in several transactions is read back. A job
 //! has one over those of its chunks. A row that is not recorded, and has no image, adds nothing; most jobs that create something
 //! have none at all.
+//!
+//! Of rows that were carried out in a store that is no database, the steps they took are hashed as well, with what each found and left: an undo goes
+//! by these. They are let go of with the rows (`spool.keep`), long before the rest; so the hash over a chunk's steps is kept by itself, too, and
+//! stands for them from then on. That it was not replaced shows the chunk's hash, of which it is a part.
 
 use super::RowOutcome;
-use super::audit::hash_of;
+use super::audit::{self, hash_of};
 use super::images::{COLUMNS, RowImage};
 use super::rows::BETWEEN;
 use tenantry_foundation::db::{DbError, Row, Tx};
@@ -72,6 +76,43 @@ fn outcome(row: &Row) -> Result<RowOutcome, DbError> {
     })
 }
 
+/// The hash over the steps that rows `first` to `last` of a job took; `None` if they took none.
+pub(super) fn of_steps(tx: &mut dyn Tx, job: i64, first: u64, last: u64) -> Result<Option<String>, DbError> {
+    let sql = "SELECT row, step, place, generation, state, result, image FROM intents
+         WHERE job = $1 AND row BETWEEN $2 AND $3";
+    let mut texts = Vec::new();
+    for row in tx.query(sql, &[job.into(), first.into(), last.into()])? {
+        let (number, step) = (row.int(0)?, row.text(1)?.to_owned());
+        let at = format!("{number}:{}:{}", row.int(2)?, row.int(3)?);
+        let fields = [
+            Some(at.as_str()),
+            Some(&step),
+            Some(row.text(4)?),
+            row.opt_text(5)?,
+            row.opt_text(6)?,
+        ];
+        let hash = hash_of("tenantry-step-1", &fields);
+        texts.push((number, step, hash));
+    }
+    if texts.is_empty() {
+        return Ok(None);
+    }
+    // Databases differ in how they order texts.
+    texts.sort_unstable();
+    let fields: Vec<Option<&str>> = texts.iter().map(|(_, _, hash)| Some(hash.as_str())).collect();
+    let mut hash = hash_of("tenantry-steps-1", &fields);
+    hash.truncate(DIGITS);
+    Ok(Some(hash))
+}
+
+/// The hash of a chunk of those over its rows, and over their steps.
+pub(super) fn of_both(rows: Option<String>, steps: Option<&str>) -> Option<String> {
+    let Some(steps) = steps else { return rows };
+    let mut hash = hash_of("tenantry-rows-and-steps-1", &[rows.as_deref(), Some(steps)]);
+    hash.truncate(DIGITS);
+    Some(hash)
+}
+
 /// Over a job of which these chunks have a hash, in their order.
 pub(super) fn of_job(chunks: &[(i64, String)]) -> Option<String> {
     if chunks.is_empty() {
@@ -109,10 +150,11 @@ pub(super) fn of_ended(tx: &mut dyn Tx, job: i64, row: &Row, first: usize) -> Re
 
 /// Notes the hash of a chunk that has ended otherwise than by being closed.
 pub(super) fn note(tx: &mut dyn Tx, (job, chunk): (i64, i64), first: u64, last: u64) -> Result<(), DbError> {
-    match read_back(tx, job, first, last)? {
+    let steps = of_steps(tx, job, first, last)?;
+    match of_both(read_back(tx, job, first, last)?, steps.as_deref()) {
         Some(digest) => tx.send(
-            "UPDATE chunks SET digest = $3 WHERE job = $1 AND chunk = $2",
-            &[job.into(), chunk.into(), digest.into()],
+            "UPDATE chunks SET digest = $3, steps = $4 WHERE job = $1 AND chunk = $2",
+            &[job.into(), chunk.into(), digest.into(), steps.into()],
         ),
         None => Ok(()),
     }
@@ -124,9 +166,69 @@ pub(super) fn recomputed(tx: &mut dyn Tx, job: i64) -> Result<Option<String>, Db
     let mut chunks = Vec::new();
     for row in tx.query(sql, &[job.into()])? {
         let (chunk, first, rows) = (row.int(0)?, row.int(1)? as u64, row.int(2)? as u64);
-        if let Some(digest) = read_back(tx, job, first, first + rows.max(1) - 1)? {
+        if let Some(digest) = of_chunk_now(tx, (job, chunk), first, rows)? {
             chunks.push((chunk, digest));
         }
     }
     Ok(of_job(&chunks))
+}
+
+/// The hash over the rows of a chunk as they are recorded now, and over their steps as far as these are kept.
+fn of_chunk_now(tx: &mut dyn Tx, (job, chunk): (i64, i64), first: u64, rows: u64) -> Result<Option<String>, DbError> {
+    let last = first + rows.max(1) - 1;
+    let digest = read_back(tx, job, first, last)?;
+    let sql = "SELECT c.steps, j.spooled FROM chunks c JOIN jobs j ON j.seq = c.job
+         WHERE c.job = $1 AND c.chunk = $2 AND c.steps IS NOT NULL";
+    let Some(kept) = tx.query_first(sql, &[job.into(), chunk.into()])? else {
+        return Ok(digest);
+    };
+    let (is_spooled, kept) = (kept.int(1)? != 0, kept.text(0)?.to_owned());
+    let steps = of_steps(tx, job, first, last)?;
+    let steps = if is_spooled { steps } else { steps.or(Some(kept)) };
+    Ok(of_both(digest, steps.as_deref()))
+}
+
+/// Whether a chunk of a job that has ended is as `recorded` of the job: the chunks by their hashes, and of this one the rows.
+fn holds_of_chunk(tx: &mut dyn Tx, (job, chunk): (i64, i64), recorded: Option<&str>) -> Result<bool, DbError> {
+    let sql = "SELECT chunk, digest, first_row, rows FROM chunks WHERE job = $1 ORDER BY chunk";
+    let found = tx.query(sql, &[job.into()])?;
+    if found.is_empty() {
+        return Ok(recomputed(tx, job)?.as_deref() == recorded);
+    }
+    let (mut all, mut this) = (Vec::new(), None);
+    for row in &found {
+        let digest = row.opt_text(1)?.map(str::to_owned);
+        if row.int(0)? == chunk {
+            this = Some((digest.clone(), row.int(2)? as u64, row.int(3)? as u64));
+        }
+        if let Some(digest) = digest {
+            all.push((row.int(0)?, digest));
+        }
+    }
+    let Some((digest, first, rows)) = this else {
+        return Ok(false);
+    };
+    Ok(of_job(&all).as_deref() == recorded && of_chunk_now(tx, (job, chunk), first, rows)? == digest)
+}
+
+/// Whether the rows of a chunk of a job are those it ended with, as far as there is a hash over them.
+pub(super) fn is_chunk_as_ended(tx: &mut dyn Tx, job: i64, chunk: i64) -> Result<bool, DbError> {
+    let Ok(id) = super::job::shown_id(tx, job)?.parse() else {
+        return Ok(false);
+    };
+    let records = audit::of_one(tx, id)?;
+    let end = records
+        .iter()
+        .find(|one| matches!(one.action.as_str(), "applied" | "carried-out"));
+    match end {
+        Some(end) if end.seq > digests_after(tx)? => holds_of_chunk(tx, (job, chunk), end.digest.as_deref()),
+        Some(_) => Ok(true),
+        None => Ok(false),
+    }
+}
+
+/// The last record of before there were such hashes.
+pub(super) fn digests_after(tx: &mut dyn Tx) -> Result<i64, DbError> {
+    let found = tx.query_first("SELECT value FROM meta WHERE key = 'digests_after'", &[])?;
+    Ok(found.and_then(|row| row.text(0).ok()?.parse().ok()).unwrap_or(0))
 }

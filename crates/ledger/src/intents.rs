@@ -73,7 +73,9 @@ impl Ledger {
                         intents.entry(key).or_insert(intent(row, ancestor != job)?);
                     }
                     let parent = tx.query_first("SELECT retry_of FROM jobs WHERE seq = $1", &[ancestor.into()])?;
-                    of = parent.map(|parent| parent.opt_int(0)).transpose()?.flatten();
+                    let parent = parent.map(|parent| parent.opt_int(0)).transpose()?.flatten();
+                    // Each is older than the one before it.
+                    of = parent.filter(|parent| *parent < ancestor);
                 }
                 Ok(intents)
             })

@@ -24,7 +24,7 @@ impl Ledger {
             .read(move |tx| {
                 let sql = "WITH RECURSIVE line (job, depth) AS (
                      SELECT CAST($1 AS BIGINT), 0
-                     UNION SELECT jobs.retry_of, line.depth + 1 FROM jobs JOIN line ON jobs.seq = line.job WHERE jobs.retry_of IS NOT NULL)
+                     UNION SELECT jobs.retry_of, line.depth + 1 FROM jobs JOIN line ON jobs.seq = line.job WHERE jobs.retry_of < jobs.seq)
                    SELECT line.job FROM line WHERE EXISTS (SELECT 1 FROM plan_parts p WHERE p.job = line.job) ORDER BY depth LIMIT 1";
                 tx.query_first(sql, &[job.into()])?.map(|row| row.int(0)).transpose()
             })

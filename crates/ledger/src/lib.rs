@@ -107,6 +107,8 @@ pub struct Ledger {
     past: Arc<Past>,
     /// As it was last learned of.
     policy: Arc<Mutex<StoredPolicy>>,
+    /// Public keys whose signatures alone decide on it; none: what the ledger holds is so.
+    trusted: Arc<[String]>,
 }
 
 impl Ledger {
@@ -136,6 +138,7 @@ impl Ledger {
         let (last, policy) = db.read(learned).await?;
         Ok(Self {
             policy: Arc::new(Mutex::new(policy)),
+            trusted: Arc::default(),
             past: Arc::new(Past::new(last, &clock)),
             db,
             clock,

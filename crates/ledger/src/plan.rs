@@ -4,7 +4,7 @@
 //! removed by the sweep when its submitter died. Sealing makes it `queued` in one transaction, unless the
 //! same work is queued already. A file whose rows are all in one chunk needs none of that, see [`record`](super::record).
 
-use super::allowances::{AllowanceTaking, Allowances, TakenToday};
+use super::allowances::{AllowanceTaking, Allowances, TakenToday, takes_note};
 use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
 use super::job::to_json;
 use super::origin::{JobLink, Settled};
@@ -440,6 +440,9 @@ impl Ledger {
                     let origin = origin::notes(tx, &[commit.origin])?.pop().flatten();
                     submitted_note(queued.text(0)?, &commit.sha256, origin, policy)
                 });
+                if let Some(note) = submitted.note.as_mut().filter(|_| !waits) {
+                    note.push_str(&takes_note(&commit.takings));
+                }
                 audit::append(tx, now, &submitted)?;
                 let ended = match ended {
                     Some(row) => Some(AuditEntry {

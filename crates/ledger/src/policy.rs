@@ -3,12 +3,17 @@
 //! It is texts by key; what they mean is for those who are held to it. A handle on the ledger knows them from when it was opened and learns
 //! of changes [now and then](Ledger::learn_policy): nobody asks for them job by job. Each decision has a number, and a job's record
 //! says which was the last one when it was submitted.
+//!
+//! A handle that [trusts](Ledger::trusting) nothing but some keys goes by what was decided under their signatures, as the audit record has it,
+//! and not by the table, which whoever can write to the database can change. A signature is over the number of its decision, so that a
+//! record that is repeated decides nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::approvers::{self, NUMBER};
 use super::audit::{self, Action, AuditEntry};
-use super::signing::{self, NotSigned};
+use super::signing::{self, Approver, NotSigned};
 use super::{Actor, Ledger};
 use tenantry_foundation::db::{DbError, Tx};
 
@@ -20,6 +25,9 @@ pub struct StoredPolicy {
     /// Texts by key, of what is not as usual.
     pub values: BTreeMap<String, String>,
 }
+
+/// Records between decisions that are told from them.
+const MOST_BETWEEN: i64 = 100;
 
 impl StoredPolicy {
     /// What the ledger holds.
@@ -35,6 +43,48 @@ impl StoredPolicy {
         }
         Ok(policy)
     }
+
+    /// What was decided under signatures by these keys; or what the ledger holds, if there are none.
+    pub(super) fn read_trusting(tx: &mut dyn Tx, keys: &[String]) -> Result<Self, DbError> {
+        let mut policy = Self::read(tx)?;
+        if keys.is_empty() {
+            return Ok(policy);
+        }
+        policy.values.clear();
+        let trusted: Vec<Approver> = keys.iter().map(|key| Approver::trusted(key)).collect();
+        let sql = "SELECT action, note FROM audit WHERE action IN ('decided', 'enrolled', 'revoked') ORDER BY seq";
+        let (mut newest, mut count) = (0, 0);
+        for row in tx.query(sql, &[])? {
+            count += 1;
+            let note = row.text_or_empty(1)?;
+            let (Some(what), Some(signature)) = (note.lines().next(), signing::signature_in(note)) else {
+                continue;
+            };
+            let is_signed = |number: &i64| {
+                let text = signing::decision_text(*number, what);
+                matches!(signing::leave(&trusted, &text, Some(signature)), Ok(Some(_)))
+            };
+            // It is the count of all there were, unless somebody has put others between them.
+            let Some(number) = (newest.max(count - MOST_BETWEEN) + 1..=count).rev().find(is_signed) else {
+                continue;
+            };
+            newest = number;
+            if row.text(0)? == Action::Decided.as_str() {
+                policy.decide(what);
+            }
+        }
+        Ok(policy)
+    }
+
+    /// Takes over what the note of a decision says.
+    pub(super) fn decide(&mut self, what: &str) {
+        let decided = what.strip_prefix("policy ").and_then(|what| what.split_once(" is "));
+        match decided {
+            Some((key, "as usual")) => drop(self.values.remove(key)),
+            Some((key, value)) => drop(self.values.insert(key.to_owned(), value.to_owned())),
+            None => {}
+        }
+    }
 }
 
 impl Ledger {
@@ -43,9 +93,20 @@ impl Ledger {
         tenantry_foundation::lock::lock(&self.policy).clone()
     }
 
+    /// The same, held to what was decided under signatures by these keys, if there are any.
+    pub async fn trusting(mut self, keys: Arc<[String]>) -> Result<Self, DbError> {
+        self.trusted = keys;
+        self.learn_policy().await?;
+        Ok(self)
+    }
+
     /// Learns of what was decided since.
     pub async fn learn_policy(&self) -> Result<StoredPolicy, DbError> {
-        let policy = self.db.read(StoredPolicy::read).await?;
+        let trusted = self.trusted.clone();
+        let policy = self
+            .db
+            .read(move |tx| StoredPolicy::read_trusting(tx, &trusted))
+            .await?;
         tenantry_foundation::lock::lock(&self.policy).clone_from(&policy);
         Ok(policy)
     }

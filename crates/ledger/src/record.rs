@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::allowances::Allowances;
+use super::allowances::{Allowances, takes_note};
 use super::at_once::{self, AtOnce, DoneAtOnce};
 use super::audit::{self, Action, AuditEntry};
 use super::closing::Closing;
@@ -229,7 +229,9 @@ fn entry(job: &WholeJob, origin: Option<String>, policy: i64) -> AuditEntry {
         kind: Some(kind.clone()),
         plan_hash: Some(job.commit.plan_hash.clone()),
         counts: Some(job.counts()),
-        note: Some(submitted_note(&job.new.input_name, &job.commit.sha256, origin, policy)),
+        note: Some(
+            submitted_note(&job.new.input_name, &job.commit.sha256, origin, policy) + &takes_note(&job.commit.takings),
+        ),
         digest: None,
     }
 }

@@ -6,15 +6,18 @@
 //! approved and recorded. A worker computes it anew before it carries out a chunk ([`check`]), from what it has claimed: whatever
 //! was changed in the ledger since, the job is given up, and nothing of it is done.
 //!
+//! A job that needs no approval has no seal. A worker that trusts nothing but signatures has the audit record say that of it as well
+//! ([`check_unsealed`]): it was recorded as one that does not wait, and has not ended since.
+//!
 //! All is hashed as records are ([`super::audit`]): fields as netstrings, after a word that says what they are.
 
 use std::collections::HashSet;
 
-use super::audit::{Action, hash_of};
+use super::audit::{self, Action, hash_of};
 use super::descent::{Descent, selected_rows};
 use super::inputs::{self, HEADER, JOIN, NUMBER, SHA256};
 use super::job::json;
-use super::{Claim, Job, Ledger, approvers, signing};
+use super::{Claim, Job, Ledger, approvers, digest, signing};
 use tenantry_foundation::db::{DbError, Row, Tx};
 use tenantry_foundation::input::Meter;
 
@@ -83,6 +86,87 @@ pub fn check(tx: &mut dyn Tx, claim: &Claim, trusted: &[String]) -> Result<(), D
     }
 }
 
+/// Whether what was claimed without an approval is of jobs that were recorded as such, and have not ended.
+///
+/// # Errors
+/// [`DbError::Damaged`] if one is not: it says why.
+pub fn check_unsealed(tx: &mut dyn Tx, claims: &[&Claim]) -> Result<(), DbError> {
+    let of = |claim: &&Claim| vec![claim.job.into(), claim.job_id.to_string().into()];
+    let found = tx.query_each(
+        "SELECT a.action, a.kind, a.plan_hash, a.actor, a.via, j.plan_hash, j.submitted_by, j.submitted_via, j.seal
+         FROM audit a JOIN jobs j ON j.seq = $1 AND j.id = a.job WHERE a.job = $2 ORDER BY a.seq",
+        &claims.iter().map(of).collect::<Vec<_>>(),
+    )?;
+    for (claim, records) in claims.iter().zip(found) {
+        let mut why = unrecorded(claim, &records)?;
+        if let (None, Some((undone, _))) = (why, &claim.undo_of)
+            && !digest::is_chunk_as_ended(tx, *undone, claim.chunk)?
+        {
+            why = Some("what is recorded of the rows it takes back is not what they ended with");
+        }
+        if let Some(why) = why {
+            return Err(DbError::Damaged(format!(
+                "job {} is not as it was recorded: {why}; nothing of it is done",
+                claim.job_id
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Why these records of a job are not those of one that runs without an approval.
+fn unrecorded(claim: &Claim, records: &[Row]) -> Result<Option<&'static str>, DbError> {
+    let Some(first) = records.first() else {
+        return Ok(Some("the audit record knows nothing of it"));
+    };
+    if !CAME_TO_BE.contains(&first.text(0)?) || first.opt_text(1)? != Some(&claim.kind) {
+        return Ok(Some("it was submitted as something else"));
+    }
+    if first.opt_text(2)? != first.opt_text(5)? || first.opt_text(8)?.is_some() {
+        return Ok(Some("it was submitted for approval"));
+    }
+    if (first.text(3)?, first.opt_text(4)?) != (first.text(6)?, first.opt_text(7)?) {
+        return Ok(Some("somebody else submitted it"));
+    }
+    for record in records {
+        if record.text(0)? == Action::Applied.as_str() {
+            return Ok(Some("it has ended"));
+        }
+    }
+    Ok(None)
+}
+
+/// What is recorded of a job when it comes to be.
+const CAME_TO_BE: [&str; 3] = [
+    Action::Submitted.as_str(),
+    Action::Retried.as_str(),
+    Action::Undone.as_str(),
+];
+
+/// Whether an undo is one that its submitter may have carried out alone, within so many milliseconds of the end of the job it takes back, as
+/// the audit record has it of both.
+pub fn is_own_undo(tx: &mut dyn Tx, claim: &Claim, within: i64) -> Result<bool, DbError> {
+    let Some((undone, _)) = &claim.undo_of else {
+        return Ok(false);
+    };
+    let undone = super::job::shown_id(tx, *undone)?.parse();
+    let Ok(undone) = undone else { return Ok(false) };
+    let (records, of_undone) = (audit::of_one(tx, claim.job_id)?, audit::of_one(tx, undone)?);
+    let asked = records.iter().find(|one| one.action == Action::Undone.as_str());
+    let came = of_undone
+        .iter()
+        .find(|one| matches!(one.action.as_str(), "submitted" | "carried-out"));
+    let ended = of_undone
+        .iter()
+        .find(|one| matches!(one.action.as_str(), "applied" | "carried-out"));
+    let (Some(asked), Some(came), Some(ended)) = (asked, came, ended) else {
+        return Ok(false);
+    };
+    let was_approved = of_undone.iter().any(|one| one.action == Action::Approved.as_str());
+    let has_account = asked.via.as_ref().is_some_and(|via| via.starts_with("cli "));
+    Ok(!was_approved && has_account && asked.via == came.via && asked.at - ended.at <= within)
+}
+
 /// Why a job may not run although it does not wait any more; `None` if it may.
 pub(super) fn unapproved(tx: &mut dyn Tx, job: i64) -> Result<Option<String>, DbError> {
     let head = SealedHead::read(tx, job)?;
@@ -96,7 +180,11 @@ pub(super) fn unapproved(tx: &mut dyn Tx, job: i64) -> Result<Option<String>, Db
 fn approval(tx: &mut dyn Tx, head: &SealedHead, sealed: &str, trusted: &[String]) -> Result<Option<String>, DbError> {
     let decisions = decisions(tx, &head.id)?;
     if let Some(against) = decisions.iter().find(|one| one.action != Action::Approved.as_str()) {
-        return Ok(Some(format!("it was {} since", against.action)));
+        return Ok(Some(if against.action == Action::Applied.as_str() {
+            "it has ended, and what was approved is done once".to_owned()
+        } else {
+            format!("it was {} since", against.action)
+        }));
     }
     let Some(approved) = decisions.last() else {
         return Ok(Some("the audit record has no approval of it".to_owned()));
@@ -122,10 +210,10 @@ struct RecordedDecision {
     note: Option<String>,
 }
 
-/// What was decided about whether a job may run, in that order.
+/// What was decided about whether a job may run, and its end, in that order.
 fn decisions(tx: &mut dyn Tx, id: &str) -> Result<Vec<RecordedDecision>, DbError> {
     let sql = "SELECT action, plan_hash, note FROM audit
-         WHERE job = $1 AND action IN ('approved', 'rejected', 'expired', 'cancelled') ORDER BY seq";
+         WHERE job = $1 AND action IN ('approved', 'rejected', 'expired', 'cancelled', 'applied') ORDER BY seq";
     let read = |row: &Row| {
         Ok(RecordedDecision {
             action: row.text(0)?.to_owned(),
@@ -248,7 +336,7 @@ impl SealedChunk {
 
     fn seal(&self, tx: &mut dyn Tx, of: &SealedHead, expected: Option<&[u8]>) -> Result<String, DbError> {
         let block = inputs::raw_block(tx, of.input, self.chunk)?;
-        let block = block.map(|row| row.blob(0).map(digest)).transpose()?;
+        let block = block.map(|row| row.blob(0).map(hash_of_bytes)).transpose()?;
         let descent = Descent {
             retry_of: of.retry_of,
             undo_of: of.undo_of,
@@ -257,9 +345,9 @@ impl SealedChunk {
             let mut rows: Vec<u64> = rows.into_iter().collect();
             rows.sort_unstable();
             let rows: Vec<u8> = rows.into_iter().flat_map(u64::to_le_bytes).collect();
-            digest(&rows)
+            hash_of_bytes(&rows)
         });
-        let expected = expected.filter(|expected| !expected.is_empty()).map(digest);
+        let expected = expected.filter(|expected| !expected.is_empty()).map(hash_of_bytes);
         let place = format!("{}:{}:{}", self.chunk, self.first_row, self.rows);
         Ok(hash_of(
             "tenantry-chunk-1",
@@ -288,7 +376,7 @@ fn seals_of(tx: &mut dyn Tx, job: i64) -> Result<Vec<(i64, String)>, DbError> {
         .collect()
 }
 
-fn digest(bytes: &[u8]) -> String {
+fn hash_of_bytes(bytes: &[u8]) -> String {
     let mut meter = Meter::default();
     meter.pass(bytes);
     meter.sha256().as_str().to_owned()

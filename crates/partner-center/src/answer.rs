@@ -1,4 +1,8 @@
 //! What is made of an answer's body: bounded in what it takes, and without characters that no text has.
+//!
+//! It is a value at first, whose weight is known before it is made, since answers spell their members' names in two ways and are paged and refused in
+//! several. What is wanted of it is read into structs at once, an item at a time, and the value is let go of. Two things stay values: a
+//! customer's billing profile and a subscription. They are changed by being sent back whole, with members that nobody here knows.
 
 use serde_json::Value;
 

@@ -265,7 +265,7 @@ async fn new_body(session: &Session, new: &NewCustomer<'_>) -> Result<Value, Hal
     Ok(body)
 }
 
-/// A customer's billing profile, whole.
+/// A customer's billing profile, whole: it is changed by being sent back with all its members.
 async fn profile(session: &Session, id: &str) -> Result<Value, Halt> {
     let call = Call::new(GET_PROFILE, format!("/customers/{}/profiles/billing", segment(id))).of(id);
     Ok(session.client().read(&call).await.map_err(Halt::of)?.body)

@@ -21,7 +21,7 @@ use super::{Halt, skus};
 use tenantry_foundation::moment::{day, second};
 use tenantry_foundation::passwords::{Password, PasswordRow};
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
-use tenantry_store::administrators::of_an_administrator;
+use tenantry_store::administrators::{of_an_administrator, restores_administrator};
 use tenantry_store::remote::{RowPreview, Steps};
 use tenantry_store::sign_in_name::{is_restorable, taken_since_deleted};
 use tenantry_store::{FieldChange, Verdict, password_just_set};
@@ -116,7 +116,20 @@ pub(super) async fn preview_restore(session: &Session, user: UserRef<'_>) -> Res
                     .map(|(field, value)| FieldChange::new(field, "", value)),
             );
             let note = namesake(session, &named.customer.id, user.user_principal_name, &deleted.id).await?;
-            RowPreview::from(Verdict::Change(changes)).noting(note.unwrap_or_default())
+            let previewed = RowPreview::from(Verdict::Change(changes));
+            let standing = match roles_of(session, &named, &deleted.id).await? {
+                RolesTold::Administrator(roles) => Some(restores_administrator(&roles)),
+                RolesTold::NotTold => Some(ROLES_NOT_TOLD.to_owned()),
+                RolesTold::NoAdministrator => None,
+            };
+            let is_destructive = standing.is_some();
+            let notes: Vec<String> = [standing, note].into_iter().flatten().collect();
+            let previewed = previewed.noting(notes.join("; "));
+            if is_destructive {
+                previewed.destructive()
+            } else {
+                previewed
+            }
         }
         Err(problem) => RowPreview::reject(problem),
     })
@@ -223,17 +236,31 @@ pub(super) async fn preview_reset(session: &Session, reset: &PasswordReset<'_>) 
     let before = last.map_or_else(String::new, |last| format!("set at {}", second(last)));
     let verdict = Verdict::Change(vec![FieldChange::new("password", before, "a new one")]);
     let previewed = RowPreview::from(verdict).touching(named.customer.touch(1, named.of));
-    let names = match session.role_names_now(&named.customer.id, &user.id).await {
-        Ok(names) => names,
-        Err(Halt::Refused(_)) => {
-            let note = "Partner Center does not tell which roles this user has, so it may be an administrator";
-            return Ok(previewed.destructive().noting(note.to_owned()));
-        }
+    Ok(match roles_of(session, &named, &user.id).await? {
+        RolesTold::Administrator(roles) => previewed.destructive().noting(of_an_administrator(&roles)),
+        RolesTold::NotTold => previewed.destructive().noting(ROLES_NOT_TOLD.to_owned()),
+        RolesTold::NoAdministrator => previewed,
+    })
+}
+
+const ROLES_NOT_TOLD: &str = "Partner Center does not tell which roles this user has, so it may be an administrator";
+
+/// What is known of a user's roles.
+enum RolesTold {
+    /// These are an administrator's.
+    Administrator(String),
+    NoAdministrator,
+    NotTold,
+}
+
+async fn roles_of(session: &Session, named: &Named, user: &str) -> Result<RolesTold, Halt> {
+    Ok(match session.role_names_now(&named.customer.id, user).await {
+        Ok(names) => match administrators_roles(names.iter().map(String::as_str)) {
+            Some(roles) => RolesTold::Administrator(roles),
+            None => RolesTold::NoAdministrator,
+        },
+        Err(Halt::Refused(_)) => RolesTold::NotTold,
         Err(error) => return Err(error),
-    };
-    Ok(match administrators_roles(names.iter().map(String::as_str)) {
-        Some(roles) => previewed.destructive().noting(of_an_administrator(&roles)),
-        None => previewed,
     })
 }
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use futures::future::{self, BoxFuture};
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenantry_jobs::CustomerRef;
 use tokio::task::JoinSet;
@@ -48,17 +49,38 @@ struct UserOf {
     customer: Arc<CustomerHead>,
     /// Its GUID, in lower case.
     id: String,
-    value: Value,
+    shown: ShownUser,
+}
+
+/// What a list shows of a user, as far as it is read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct ShownUser {
+    name: String,
+    display_name: String,
+    first_name: String,
+    last_name: String,
+    usage_location: String,
+    state: String,
+}
+
+impl ShownUser {
+    fn read(value: &Value) -> Self {
+        let text = |name: &str| text(value, name).to_owned();
+        Self {
+            name: text("userPrincipalName"),
+            display_name: text("displayName"),
+            first_name: text("firstName"),
+            last_name: text("lastName"),
+            usage_location: text("usageLocation"),
+            state: text("state").to_lowercase(),
+        }
+    }
 }
 
 impl UserOf {
-    fn text(&self, name: &str) -> &str {
-        text(&self.value, name)
-    }
-
     /// It cannot be read.
     fn missed(&self, error: CallError) -> Result<Missed, Halt> {
-        let what = format!("user {}", self.text("userPrincipalName"));
+        let what = format!("user {}", self.shown.name);
         missed(&self.customer, Some(&self.id), what, error)
     }
 }
@@ -204,7 +226,7 @@ impl PartnerCenterReader {
             Ok(value) => Ok(Ok(UserOf {
                 customer: customer.clone(),
                 id: text(&value, "id").to_lowercase(),
-                value,
+                shown: ShownUser::read(&value),
             })),
             Err(error) => missed(&customer, None, format!("users of {}", customer.domain), error).map(Err),
         };
@@ -251,17 +273,17 @@ impl PartnerCenterReader {
         let mut users = self.users(&customer);
         while let Some(user) = users.try_next().await? {
             match user {
-                Ok(user) => sorter.push((user.id, user.value.to_string())).map_err(Halt::Unsorted)?,
+                Ok(user) => sorter.push((user.id, user.shown)).map_err(Halt::Unsorted)?,
                 Err(missed) => return Ok(Err(missed)),
             }
         }
         let sorted = sorter.sorted().map_err(Halt::Unsorted)?;
-        let user = move |entry: std::io::Result<(String, String)>| {
-            let (id, text) = entry?;
+        let user = move |entry: std::io::Result<(String, ShownUser)>| {
+            let (id, shown) = entry?;
             Ok(UserOf {
                 customer: customer.clone(),
                 id,
-                value: serde_json::from_str(&text)?,
+                shown,
             })
         };
         Ok(Ok(stream::iter(sorted.map(user)).map_err(Halt::Unsorted).boxed()))
@@ -330,14 +352,14 @@ impl PartnerCenterReader {
             names.sort_unstable();
             names.join(";")
         };
-        let text = |name: &str| user.text(name).to_owned();
+        let shown = user.shown;
         let fields = vec![
-            ("user_principal_name", text("userPrincipalName")),
-            ("display_name", text("displayName")),
-            ("first_name", text("firstName")),
-            ("last_name", text("lastName")),
-            ("usage_location", text("usageLocation")),
-            ("status", text("state").to_lowercase()),
+            ("user_principal_name", shown.name),
+            ("display_name", shown.display_name),
+            ("first_name", shown.first_name),
+            ("last_name", shown.last_name),
+            ("usage_location", shown.usage_location),
+            ("status", shown.state),
             (
                 "licenses",
                 sorted(licenses.iter().map(|one| one.sku_id.as_str()).collect()),

@@ -7,7 +7,7 @@ use super::failure::find;
 use super::text::{millis, number, text};
 use tenantry_store::removal::{HeldSubscription, RemovalStanding};
 
-/// A subscription, whole.
+/// A subscription, whole: it is changed by being sent back with all its members.
 #[derive(Debug, Clone)]
 pub(crate) struct Subscription(pub(super) Value);
 

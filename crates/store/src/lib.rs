@@ -24,6 +24,7 @@ pub mod sql;
 pub mod suspension;
 pub mod transfers;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use serde::Serialize;
@@ -245,9 +246,19 @@ pub struct Applied {
     pub artifacts: Vec<Artifact>,
     /// The before-images that rows have left.
     pub images: Vec<RowImage>,
+    /// Existing users that rows touch, by customer.
+    pub touched: BTreeMap<i64, Touch>,
 }
 
 impl Applied {
+    /// Adds the users that a row touches.
+    fn touch(&mut self, touch: &Touch) {
+        match self.touched.get_mut(&touch.customer) {
+            Some(all) => all.users += touch.users,
+            None => drop(self.touched.insert(touch.customer, touch.clone())),
+        }
+    }
+
     /// Adds what became of other rows.
     fn add(&mut self, other: Self) {
         self.outcomes.extend(other.outcomes);
@@ -255,6 +266,7 @@ impl Applied {
         self.accounts.extend(other.accounts);
         self.artifacts.extend(other.artifacts);
         self.images.extend(other.images);
+        other.touched.values().for_each(|touch| self.touch(touch));
     }
 }
 
@@ -267,6 +279,15 @@ pub fn rejected(row: u64, problem: &Problem) -> RowOutcome {
         message: problem.to_string(),
         target: String::new(),
         columns: at_fault(problem),
+    }
+}
+
+/// A row that is refused, whatever a plan says of it.
+fn refused(row: u64, problem: Problem, checks_drift: bool) -> RowOutcome {
+    if checks_drift {
+        drifted(row, &Verdict::Reject(problem))
+    } else {
+        rejected(row, &problem)
     }
 }
 

@@ -43,7 +43,7 @@ pub use lifecycle::purge_deleted_users;
 pub use session::no_free_seats;
 pub use together::{OnRefusal, apply_all, lock_all, places_of};
 
-use tenantry_jobs::{Change, CustomerRef, Problem, Request, ValueDoubt};
+use tenantry_jobs::{Change, CustomerRef, NewUser, Problem, Request, ValueDoubt, administrators_roles};
 
 use super::doubts::Doubts;
 use super::listing::ListRequest;
@@ -70,6 +70,8 @@ pub struct Context {
     pub hands_out_passwords: bool,
     /// Whether the images that rows leave are written with what they change; otherwise whoever closes the chunk does so.
     pub writes_images: bool,
+    /// How many rows may do what is destructive. Further ones are refused, as nobody has approved them.
+    pub may_destroy: u64,
 }
 
 impl Context {
@@ -221,7 +223,8 @@ impl Prepared {
                     .expected
                     .as_ref()
                     .is_none_or(|expected| expected.creates(row));
-                let users = if creates && !self.doubts.are_of(row) {
+                let unapproved = unapproved_roles(user, &mut self.context.may_destroy);
+                let users = if creates && unapproved.is_none() && !self.doubts.are_of(row) {
                     &mut self.users
                 } else {
                     &mut self.known_users
@@ -235,7 +238,7 @@ impl Prepared {
                         users::NewUsers::new(room, passwords_at)
                     }
                 });
-                return users.add(job, row, user, directory);
+                return users.add((job, row), user, directory, unapproved);
             }
             Change::CreateCustomer(new) => {
                 self.new_customers.push(create_customer::CreateCustomer::new(row, new));
@@ -335,16 +338,19 @@ pub fn apply(tx: &mut dyn Tx, prepared: &Prepared) -> Result<Applied, DbError> {
     Ok(applied)
 }
 
+/// The roles that make somebody an administrator of whom nobody has approved any more.
+fn unapproved_roles(user: &NewUser<'_>, may_destroy: &mut u64) -> Option<String> {
+    let roles = administrators_roles(user.roles.iter().copied())?;
+    let left = may_destroy.checked_sub(1);
+    *may_destroy = left.unwrap_or_default();
+    left.is_none().then_some(roles)
+}
+
 /// The outcomes of rows that were refused when they were laid out.
 fn refused(prepared: &Prepared) -> impl Iterator<Item = RowOutcome> + '_ {
     let checks_drift = prepared.context.expected.is_some();
-    prepared.refused.iter().map(move |(row, problem)| {
-        if checks_drift {
-            super::drifted(*row, &Verdict::Reject(problem.clone()))
-        } else {
-            super::rejected(*row, problem)
-        }
-    })
+    let refused = prepared.refused.iter();
+    refused.map(move |(row, problem)| super::refused(*row, problem.clone(), checks_drift))
 }
 
 /// What the rows of a block would do.

@@ -1,6 +1,6 @@
 //! Documents that are too large, alone or together, and documents that end whoever reads them.
 //!
-//! Whoever may write to the stream may write half a gigabyte, many times. So answers are cut on their way ([`bounded`]): a
+//! Whoever may write to the stream may write half a gigabyte, many times. So there is a largest document (`inbox.document_bytes`), and answers are cut on their way ([`bounded`]): a
 //! document that is too large is refused by its size, and of several that are too large together the later ones are read again, each by
 //! itself, in their order.
 //!
@@ -27,13 +27,16 @@ use crate::queue::bounded::{AnswerBounds, TOO_MANY};
 use crate::queue::redis::failed;
 use crate::submit::RecordTurn;
 
-/// Bytes of the largest document that is read.
-const LARGEST: usize = 8 << 20;
 /// Of documents that come together no more is read at once than of one, with what is around it.
-pub(super) const READ_AT_ONCE: AnswerBounds = AnswerBounds {
-    text: LARGEST,
-    answer: LARGEST + (64 << 10),
-};
+pub(super) fn read_at_once(largest: usize) -> AnswerBounds {
+    AnswerBounds {
+        text: largest,
+        answer: largest + (64 << 10),
+    }
+}
+
+/// Bytes of documents that come together beside which others are dealt with.
+const BESIDE: usize = 1 << 20;
 /// Deliveries after which an entry is dealt with by itself, and those after which it is refused.
 const SUSPECT: u64 = 3;
 const MOST_DELIVERIES: u64 = 10;
@@ -50,27 +53,27 @@ impl BehindOthers {
 }
 
 impl Entry {
-    /// Bytes of its document.
-    pub(super) fn size(&self) -> usize {
+    /// Bytes of its document, or the most that are read of one.
+    pub(super) fn size(&self, largest: usize) -> usize {
         let read = self.job.as_ref().map_or(0, Vec::len);
         self.cut
-            .map_or(read, |size| usize::try_from(size).unwrap_or(usize::MAX).min(LARGEST))
+            .map_or(read, |size| usize::try_from(size).unwrap_or(usize::MAX).min(largest))
     }
 
     /// Whether more of it would have been read, had it come alone.
-    fn is_behind(&self) -> bool {
-        self.cut.is_some_and(|size| size <= LARGEST as u64)
+    fn is_behind(&self, largest: usize) -> bool {
+        self.cut.is_some_and(|size| size <= largest as u64)
     }
 }
 
 /// Whether these entries are so large together that no others are dealt with beside them.
 pub(super) fn are_large(entries: &[Entry]) -> bool {
-    entries.iter().map(Entry::size).sum::<usize>() > LARGEST / 8
+    entries.iter().map(|entry| entry.size(BESIDE)).sum::<usize>() >= BESIDE
 }
 
-/// Why an entry is refused that is too large to be read.
-pub(super) fn too_large(entry: &Entry) -> Option<RefusedEntry> {
-    let size = entry.cut.filter(|size| *size > LARGEST as u64)?;
+/// Why an entry is refused that is larger than may be read.
+pub(super) fn too_large(entry: &Entry, largest: usize) -> Option<RefusedEntry> {
+    let size = entry.cut.filter(|size| *size > largest as u64)?;
     let (value, expected) = match size {
         TOO_MANY => (
             String::new(),
@@ -78,7 +81,9 @@ pub(super) fn too_large(entry: &Entry) -> Option<RefusedEntry> {
         ),
         size => (
             format!("{size} bytes"),
-            format!("a document of at most {LARGEST} bytes; hand larger ones in as files, or in parts"),
+            format!(
+                "a document of at most {largest} bytes (`inbox.document_bytes`); hand larger ones in as files, or in parts"
+            ),
         ),
     };
     let reason = Reason::new(FIELD, code::TOO_LARGE, &value, expected);
@@ -88,7 +93,7 @@ pub(super) fn too_large(entry: &Entry) -> Option<RefusedEntry> {
 impl<D: Door> Inbox<D> {
     /// Entries of an answer up to the first one of which too little was read; that one and those after it are noted.
     pub(super) fn as_far_as_read(&self, mut entries: Vec<Entry>) -> Vec<Entry> {
-        if let Some(first) = entries.iter().position(Entry::is_behind) {
+        if let Some(first) = entries.iter().position(|entry| entry.is_behind(self.largest)) {
             let ids = entries.drain(first..).map(|entry| entry.id);
             lock(&self.behind.0).extend(ids);
         }

@@ -150,3 +150,18 @@ async fn what_is_refused_and_cannot_be_kept_stays_and_of_what_is_kept_there_is_a
     let of_long = &kept[1].1[2].1;
     assert!(long.starts_with(of_long.trim_end_matches('…')) && of_long.len() < 20_000);
 }
+
+#[tokio::test]
+async fn the_largest_document_is_as_the_worker_was_told() {
+    let mut desk = Desk::new(RedisServer::shared().await).await;
+    let small = desk.send("job", &padded(1000)).await;
+    desk.send("job", &padded(9000)).await;
+    let doorman = Doorman::default();
+    let serving = desk.serve_up_to(doorman.clone(), 8192);
+    desk.cleared().await;
+    serving.end().await;
+    assert_eq!(doorman.came(), [format!("{}:inbox:{small}", desk.prefix)]);
+    let (_, _, reasons) = desk.rejection().await;
+    let told = reasons[0].to_string();
+    assert!(told.contains("too-large") && told.contains("8192"), "{told}");
+}

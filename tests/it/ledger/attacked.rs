@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use tenantry::testing::plan::Limits;
 use tenantry::testing::runner::{GateSettings, RunnerSettings};
 use tenantry_foundation::db::{Tx, Value};
 use tenantry_ledger::audit::{self, Action, AuditEntry};
@@ -137,7 +138,10 @@ fn guarded(anna: &Person) -> RunnerSettings {
     RunnerSettings {
         gates: GateSettings {
             policy_holds: true,
-            required: true,
+            limits: Limits {
+                approval: true,
+                ..Limits::NONE
+            },
             keys: Arc::new([anna.public.clone()]),
         },
         ..settings(2)

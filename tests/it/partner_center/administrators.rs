@@ -2,9 +2,15 @@
 
 use std::process::Stdio;
 
+use tenantry::testing::plan::Limits;
+use tenantry::testing::queue::Queue;
+use tenantry::testing::runner::{GateSettings, RunnerSettings};
+use tenantry::testing::submit::Submitted;
+use tenantry::testing::undo::UndoRequest;
+
 use super::killed::{command, recipient};
 use super::{Office, PLAIN_CUSTOMERS, USERS};
-use crate::place::{On, Place, Run, outcomes, read};
+use crate::place::{On, Place, Run, TestJob, Work, by, outcomes, read};
 
 const ADMINISTRATORS: [&str; 2] = ["admin@alpha.onmicrosoft.com", "admin@beta.onmicrosoft.com"];
 
@@ -243,4 +249,97 @@ async fn are_neither_made_nor_given_passwords_unnoticed() {
     }
     let usual = plan("reset-passwords", reset("reader"));
     assert!(!usual.contains("destructive"), "{usual}");
+}
+
+/// As somebody can let them go who writes to the ledger's database.
+#[tokio::test(flavor = "multi_thread")]
+async fn are_neither_made_nor_given_passwords_by_a_job_that_nobody_approved() {
+    let office = Office::new().await;
+    office.applies("add-customer", PLAIN_CUSTOMERS).await;
+    let alpha = office.customer("Alpha Ltd").await;
+    office
+        .applies(
+            "bulk-add-users",
+            &format!("{USERS}{alpha},one@alpha.onmicrosoft.com,F,L,GB,,\n"),
+        )
+        .await;
+    let held = || RunnerSettings {
+        gates: GateSettings {
+            policy_holds: false,
+            limits: Limits {
+                approval: true,
+                destructive_rows: 0,
+                ..Limits::NONE
+            },
+            keys: ["ssh-ed25519 AAAA".to_owned()].into(),
+        },
+        ..crate::place::settings(2)
+    };
+    let carry_out = async |kind: &str, csv: &str| {
+        // Submitted where nothing needs approval.
+        let submitted = TestJob::new(&office.ledger, kind, csv)
+            .stores(&office.stores)
+            .submit()
+            .await;
+        let Submitted::Queued(id) = submitted else {
+            panic!("not queued")
+        };
+        let job = office.ledger.job(id).await.expect("asked").expect("there");
+        let done = Work::on(&office.ledger, &job)
+            .stores(&office.stores)
+            .settings(held())
+            .until_ended()
+            .await;
+        (
+            outcomes(&office.ledger, &done)
+                .await
+                .into_iter()
+                .map(|(row, _, code)| (row, code))
+                .collect::<Vec<_>>(),
+            done,
+        )
+    };
+    let refused = |row: i64| (row, "not-approved".to_owned());
+    let users = format!(
+        "{USERS}{alpha},eve@alpha.onmicrosoft.com,F,L,GB,,User Administrator\n{alpha},two@alpha.onmicrosoft.com,F,L,GB,,\n"
+    );
+    let (ends, made) = carry_out("bulk-add-users", &users).await;
+    assert!(ends.contains(&refused(1)) && made.counts.applied == 1, "{ends:?}");
+    let reset = format!(
+        "customer,user_principal_name\n{alpha},admin@alpha.onmicrosoft.com\n{alpha},one@alpha.onmicrosoft.com\n"
+    );
+    let (ends, reset) = carry_out("reset-passwords", &reset).await;
+    assert!(ends.contains(&refused(1)) && reset.counts.applied == 1, "{ends:?}");
+    let undo = UndoRequest {
+        ledger: &office.ledger,
+        stores: &office.stores,
+        limits: &Limits::NONE,
+        job: &made,
+    };
+    let undo = undo
+        .submit(&Queue::embedded(), &by("tester"))
+        .await
+        .expect("it runs")
+        .job;
+    let undo = office.ledger.job(undo).await.expect("asked").expect("there");
+    let done = Work::on(&office.ledger, &undo)
+        .stores(&office.stores)
+        .settings(held())
+        .until_ended()
+        .await;
+    assert_eq!(
+        (done.counts.rejected, done.counts.applied),
+        (1, 0),
+        "{:?}",
+        outcomes(&office.ledger, &done).await
+    );
+    // Whether somebody who was deleted had been one, Partner Center does not say.
+    let one = format!("customer,user_principal_name\n{alpha},two@alpha.onmicrosoft.com\n");
+    office.applies("delete-users", &one).await;
+    office.place.write("rows.csv", &one);
+    let plan = office.tenantry(&["plan", "restore-users", "rows.csv"]).ends(0).out;
+    assert!(
+        plan.contains("destructive rows: 1") && plan.contains("may be an administrator"),
+        "{plan}"
+    );
 }

@@ -1,6 +1,9 @@
 //! What a job did at Partner Center is taken back, and that is taken back again.
 
 use serde_json::{Value, json};
+use tenantry::testing::plan::Limits;
+use tenantry::testing::queue::Queue;
+use tenantry::testing::undo::{UndoError, UndoRequest};
 use tenantry_ledger::Job;
 
 use super::kinds::{licenses, with_users};
@@ -338,4 +341,59 @@ async fn what_a_billing_profile_did_not_have_before_goes_where_it_may() {
             assert_eq!(now, after, "{columns}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_is_as_it_was_recorded_for_as_long_as_it_is_kept_and_after() {
+    let (office, alpha) = with_users().await;
+    let csv = format!("customer,user_principal_name,first_name\n{alpha},one@alpha.onmicrosoft.com,Prima\n");
+    let job = office.applies("update-users", &csv).await;
+    let named = async || {
+        let report = office.ledger.verify_deep().await.expect("held against the record");
+        report.faults.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(named().await, [] as [&str; 0]);
+    let exec = async |sql: &str| {
+        let (sql, seq) = (sql.to_owned(), job.seq);
+        office
+            .ledger
+            .db()
+            .write(move |tx| tx.exec(&sql, &[seq.into()]))
+            .await
+            .expect("written")
+    };
+    for (tamper, back) in [
+        (
+            "UPDATE intents SET image = replace(image, 'Prima', 'Evil') WHERE job = $1",
+            "UPDATE intents SET image = replace(image, 'Evil', 'Prima') WHERE job = $1",
+        ),
+        (
+            "UPDATE intents SET job = -$1 WHERE job = $1",
+            "UPDATE intents SET job = $1 WHERE job = -$1",
+        ),
+    ] {
+        assert!(exec(tamper).await > 0, "{tamper}");
+        let faults = named().await;
+        assert!(
+            faults
+                .iter()
+                .any(|fault| fault.contains("the outcomes of its rows, or the images")),
+            "{tamper}: {faults:?}"
+        );
+        let undo = UndoRequest {
+            ledger: &office.ledger,
+            stores: &office.stores,
+            limits: &Limits::NONE,
+            job: &job,
+        };
+        let refused = undo.submit(&Queue::embedded(), &by("tester")).await;
+        assert!(matches!(refused, Err(UndoError::Altered(_))), "{tamper}: {refused:?}");
+        exec(back).await;
+        assert_eq!(named().await, [] as [&str; 0], "{back}");
+    }
+    // They go with the rows, and what is kept of them says no less.
+    while office.ledger.prune_spool(-1000).await.expect("pruned").is_more {}
+    assert_eq!(named().await, [] as [&str; 0]);
+    exec("UPDATE chunks SET steps = substr(steps, 2) || 'x' WHERE job = $1").await;
+    assert_eq!(named().await.len(), 1);
 }

@@ -6,7 +6,7 @@ use tenantry::testing::plan::{Limits, RowSource};
 use tenantry::testing::queue::Queue;
 use tenantry::testing::runner::{Runner, RunnerSettings};
 use tenantry::testing::submit::{Rules, Submission, Submitted, Submitter};
-use tenantry_ledger::{Job, Ledger, Parameters, Scope};
+use tenantry_ledger::{Actor, Job, Ledger, Parameters, Scope};
 use tenantry_store::Stores;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,7 @@ pub(crate) struct TestJob<'a> {
     data: &'a [u8],
     parameters: Parameters,
     rules: Rules,
+    submitted_by: Actor,
 }
 
 impl<'a> TestJob<'a> {
@@ -31,6 +32,7 @@ impl<'a> TestJob<'a> {
             kind,
             data: data.as_ref(),
             parameters: Parameters::default(),
+            submitted_by: by("tester"),
             rules: Rules {
                 chunk_rows: 5,
                 limits: Limits::NONE,
@@ -47,6 +49,10 @@ impl<'a> TestJob<'a> {
 
     pub(crate) fn parameters(self, parameters: Parameters) -> Self {
         Self { parameters, ..self }
+    }
+
+    pub(crate) fn submitted_by(self, submitted_by: Actor) -> Self {
+        Self { submitted_by, ..self }
     }
 
     /// So many rows make a chunk.
@@ -69,7 +75,7 @@ impl<'a> TestJob<'a> {
                 multiline_cells: true,
             },
             idempotency_key: None,
-            submitted_by: by("tester"),
+            submitted_by: self.submitted_by,
             origin: None,
             not_before: None,
             approval: None,

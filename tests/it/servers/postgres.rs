@@ -83,6 +83,29 @@ impl PgServer {
         self.url(&name)
     }
 
+    /// Makes a copy of a database that nobody has open, and answers its address.
+    #[allow(dead_code, reason = "the benches use less of it")]
+    pub(crate) async fn copy(&self, url: &str) -> String {
+        let (name, template) = (format!("t{}", ordinal()), database_of(url));
+        let client = connect(&self.url("postgres")).await.expect("a connection");
+        let sessions = format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{template}'");
+        let sql = format!("create database {name} template {template}");
+        // Sessions that were ended are gone a moment later.
+        eventually("the database to be copied", async || {
+            client.batch_execute(&sessions).await.expect("sessions end");
+            client.batch_execute(&sql).await.ok()
+        })
+        .await;
+        self.url(&name)
+    }
+
+    #[allow(dead_code, reason = "the benches use less of it")]
+    pub(crate) async fn drop_database(&self, url: &str) {
+        let client = connect(&self.url("postgres")).await.expect("a connection");
+        let sql = format!("drop database {} with (force)", database_of(url));
+        client.batch_execute(&sql).await.expect("drop database");
+    }
+
     /// Where its data and its log lie.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
@@ -367,4 +390,11 @@ pub(super) fn as_servant(program: &str, package: &str) -> Command {
     // The immediate shutdown, for the reason given at `Drop`.
     command.args(["--pdeathsig", "QUIT", "--"]).arg(program);
     command
+}
+
+/// The name of the database at an address.
+#[allow(dead_code, reason = "the benches use less of it")]
+fn database_of(url: &str) -> &str {
+    let path = url.split('?').next().unwrap_or_default();
+    path.rsplit('/').next().unwrap_or_default()
 }

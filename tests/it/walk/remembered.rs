@@ -75,6 +75,18 @@ on_both! {
         let more = title.replace("user50", "user51");
         let one = ["1 of the 100 users of alpha.onmicrosoft.com and 20 earlier today, together more than 20 %"];
         assert_eq!(waits(&ledger, "update-users", &more, usual).await, one);
+        // Whoever sets a counter back is found out.
+        for (sql, faults) in [
+            ("UPDATE allowances SET used = used - 1", &["jobs took 20 touched-users of customer"][..]),
+            ("UPDATE allowances SET used = used + 2", &[]),
+            ("DELETE FROM allowances", &["jobs took 20 touched-users of customer"]),
+            ("INSERT INTO allowances (day, what, whose, used) SELECT 20833, 'touched-users', 'customer ' || id, 20 FROM customers", &[]),
+        ] {
+            ledger.db().write(move |tx| tx.exec(sql, &[])).await.expect("written");
+            let found = ledger.verify_deep().await.expect("held against the record").faults;
+            assert_eq!(found.len(), faults.len(), "{sql}: {found:?}");
+            assert!(found.iter().zip(faults).all(|(fault, said)| fault.what.starts_with(said)), "{found:?}");
+        }
         // Another day is another day.
         clock.advance(15 * HOUR);
         assert_eq!(waits(&ledger, "update-users", &more.replace("Boss", "Chief"), usual).await.len(), 1, "it is 23:00");

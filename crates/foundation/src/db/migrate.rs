@@ -51,6 +51,7 @@ const STEPS: &[(i64, &str, Option<Fill>)] = &[
     (36, include_str!("schema/0036-paths.sql"), None),
     (37, include_str!("schema/0037-room.sql"), None),
     (38, include_str!("schema/0038-taking.sql"), None),
+    (39, include_str!("schema/0039-steps.sql"), None),
 ];
 
 /// The schema version this program writes.

@@ -208,6 +208,16 @@ fn among_others(tx: &mut dyn Tx, job: JobId) -> Result<Option<AuditRecord>, DbEr
     }
 }
 
+/// The records of a job, oldest first.
+pub(crate) fn of_one(tx: &mut dyn Tx, job: JobId) -> Result<Vec<AuditRecord>, DbError> {
+    let sql = format!("{SELECT} WHERE job = $1 ORDER BY seq LIMIT $2");
+    let own = tx.query(&sql, &[job.to_string().into(), PAGE.into()])?;
+    let mut records = own.iter().map(record).collect::<Result<Vec<_>, _>>()?;
+    records.extend(among_others(tx, job)?);
+    records.sort_by_key(|one| one.seq);
+    Ok(records)
+}
+
 /// The id of a job that the audit record knows of.
 pub(crate) fn known_job(tx: &mut dyn Tx, id: &str) -> Result<Option<JobId>, DbError> {
     let found = tx.query_first("SELECT job FROM audit WHERE job = $1 LIMIT 1", &[id.into()])?;

@@ -6,7 +6,7 @@ use super::lookup::Directory;
 use super::named::Named;
 use super::record::{Key, MUST_SET_PASSWORD, Object, Record};
 use super::session::{ChangeStep, Decision, DeletedOf, Holds, Task, UnitOfWork};
-use crate::administrators::of_an_administrator;
+use crate::administrators::{of_an_administrator, restores_administrator};
 use crate::sign_in_name::{is_restorable, taken_since_deleted};
 use crate::{Account, FieldChange, Verdict, password_just_set};
 use tenantry_foundation::db::{DbError, Tx};
@@ -139,6 +139,9 @@ impl Task for Restore {
         let mut decision = restore(session, deleted.id, self.0.customer, deleted.user.get("licenses"))?;
         if let Verdict::Change(changes) = &mut decision.verdict {
             changes.extend(person(&deleted.user).map(|(field, value)| FieldChange::new(field, "", value)));
+        }
+        if let Some(roles) = administrators_roles(deleted.user.get("roles").split(';')) {
+            (decision.destructive, decision.note) = (true, restores_administrator(&roles));
         }
         Ok(decision)
     }

@@ -4,6 +4,7 @@ use tenantry_jobs::Problem;
 
 use super::session::{Decision, Task, UnitOfWork, no_free_seats};
 use super::{Context, Previewed, halves};
+use crate::administrators::unapproved;
 use crate::doubts::Doubts;
 use crate::{Applied, Expected, Preview, SeatNeed, Verdict, drifted, rejected, unchanged};
 use tenantry_foundation::db::{DbError, Tx};
@@ -54,7 +55,8 @@ pub(super) fn apply(
 ) -> Result<(), DbError> {
     let expected = context.expected.as_ref();
     let refused = halves::write(tx, tasks, applied, Applied::add, &mut |tx, tasks, _| {
-        together((context.session(tx), context.writes_images), tasks, (expected, doubts))
+        let held_to = (expected, doubts, context.may_destroy);
+        together((context.session(tx), context.writes_images), tasks, held_to)
     })?;
     applied.outcomes.extend(refused.into_iter().map(|task| {
         let problem = task.refused();
@@ -84,7 +86,7 @@ pub(super) fn apply_together(tx: &mut dyn Tx, chunks: &[ChunkTasks<'_>]) -> Resu
     let mut applied = Vec::with_capacity(chunks.len());
     for chunk in chunks {
         session.enter(chunk.context.job);
-        let held_to = (chunk.context.expected.as_ref(), chunk.doubts);
+        let held_to = (chunk.context.expected.as_ref(), chunk.doubts, chunk.context.may_destroy);
         applied.push(carry_out(&mut session, chunk.tasks, held_to)?);
     }
     // They are in the order of the chunks.
@@ -100,7 +102,7 @@ pub(super) fn apply_together(tx: &mut dyn Tx, chunks: &[ChunkTasks<'_>]) -> Resu
 fn together(
     (mut session, writes_images): (UnitOfWork<'_>, bool),
     tasks: &[Box<dyn Task>],
-    held_to: (Option<&Expected>, &Doubts),
+    held_to: (Option<&Expected>, &Doubts, u64),
 ) -> Result<Applied, DbError> {
     load(&mut session, &all(tasks))?;
     let mut applied = carry_out(&mut session, tasks, held_to)?;
@@ -117,11 +119,21 @@ fn all(tasks: &[Box<dyn Task>]) -> Vec<&dyn Task> {
 fn carry_out(
     session: &mut UnitOfWork<'_>,
     tasks: &[Box<dyn Task>],
-    (expected, doubts): (Option<&Expected>, &Doubts),
+    (expected, doubts, mut may_destroy): (Option<&Expected>, &Doubts, u64),
 ) -> Result<Applied, DbError> {
     let mut applied = Applied::default();
     for task in tasks {
         let mut decision = task.decide(session)?;
+        if decision.destructive && !decision.steps.is_empty() {
+            let Some(left) = may_destroy.checked_sub(1) else {
+                applied.outcomes.push(rejected(task.row(), &unapproved(&decision.note)));
+                continue;
+            };
+            may_destroy = left;
+        }
+        if let Some(touch) = &decision.touch {
+            applied.touch(touch);
+        }
         if let Some(problem) = doubts.refuse(task.row(), &decision.verdict, decision.destructive) {
             decision = Decision::reject(problem);
         }

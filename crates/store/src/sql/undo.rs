@@ -8,7 +8,7 @@ mod way;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json};
-use tenantry_jobs::{Creates, Problem, code};
+use tenantry_jobs::{Creates, Problem, administrators_roles, code};
 
 use self::way::{Way, edited, inserted, removed, text, transfer};
 use super::lifecycle::restore;
@@ -262,9 +262,16 @@ impl Task for TakeBack {
         if steps.is_empty() {
             return Ok(Decision::unchanged(target));
         }
-        let destructive = steps
-            .iter()
-            .any(|step| matches!(step, ChangeStep::DeleteUser { .. } | ChangeStep::Remove { .. }));
+        let mut destructive = false;
+        for step in &steps {
+            destructive |= match step {
+                ChangeStep::DeleteUser { .. } | ChangeStep::Remove { .. } => true,
+                ChangeStep::RestoreUser { id, .. } => session
+                    .deleted_user(DeletedOf::Id(*id))?
+                    .is_some_and(|deleted| administrators_roles(deleted.user.get("roles").split(';')).is_some()),
+                _ => false,
+            };
+        }
         let touch = match self.images.iter().find(|image| image.key.object == Object::User) {
             Some(image) => touch(session, &image.key)?,
             None => None,

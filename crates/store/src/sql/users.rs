@@ -9,7 +9,7 @@ use super::Context;
 use super::lookup::{Customer, Directory, USER_BY_KEY, sku};
 use super::record::{MUST_SET_PASSWORD, SIGN_IN_BLOCKED};
 use super::session::no_free_seats;
-use crate::administrators::becomes_administrator;
+use crate::administrators::{becomes_administrator, unapproved};
 use crate::sign_in_name::{foreign_domain, is_restorable, was_deleted};
 use crate::{Account, Applied, Preview, SeatNeed, SeatsOf, Verdict, drifted, rejected, unchanged};
 use tenantry_foundation::db::{Batch, Cell, DbError, Tx, Value};
@@ -56,7 +56,7 @@ pub(super) struct NewUsers {
     /// (position in the batch, index into `skus`), ascending: one seat each.
     seats: Vec<(u32, u32)>,
     skus: Vec<Arc<SeatsOf>>,
-    /// Those that become administrators, by position, with the roles that make them so.
+    /// The roles of those that become administrators, by position: of rows that are previewed, and of those nobody has approved.
     administrators: BTreeMap<usize, String>,
     /// Primary domains of the customers, for who hands out passwords.
     domains: BTreeMap<i64, String>,
@@ -154,8 +154,14 @@ impl NewUsers {
         self.rows.iter().map(|row| row.customer)
     }
 
-    /// Adds a row, or says why the store cannot take it.
-    pub(super) fn add(&mut self, job: i64, row: u64, user: &NewUser<'_>, directory: &Directory) -> Result<(), Problem> {
+    /// Adds a row, or says why the store cannot take it. `unapproved` are roles that nobody has approved.
+    pub(super) fn add(
+        &mut self,
+        (job, row): (i64, u64),
+        user: &NewUser<'_>,
+        directory: &Directory,
+        unapproved: Option<String>,
+    ) -> Result<(), Problem> {
         let customer = directory.find(user.customer)?;
         if let Some(problem) = foreign_domain("user_principal_name", user.user_principal_name, &customer.domains) {
             return Err(problem);
@@ -170,9 +176,11 @@ impl NewUsers {
             may_be_deleted: customer.has_deleted_users,
         });
         self.seats.extend(licenses.iter().map(|sku| (position, *sku)));
-        if self.is_preview
-            && let Some(roles) = administrators_roles(user.roles.iter().copied())
-        {
+        let previewed = || {
+            self.is_preview
+                .then(|| administrators_roles(user.roles.iter().copied()))
+        };
+        if let Some(roles) = unapproved.or_else(|| previewed().flatten()) {
             self.administrators.insert(position as usize, roles);
         }
         if self.is_preview && customer.users == 0 && !customer.has_deleted_users {
@@ -270,7 +278,7 @@ impl NewUsers {
             let outcome = match found {
                 Some(found) => self.outcome(*position, found, installation, checks_drift),
                 // Its customer is locked, so nobody has come and gone since.
-                None => refused(self.rows[*position].row, self.not_found(*position), checks_drift),
+                None => crate::refused(self.rows[*position].row, self.not_found(*position), checks_drift),
             };
             outcomes.push((*position, outcome));
         }
@@ -281,7 +289,7 @@ impl NewUsers {
             tx.exec_all("DELETE FROM users WHERE id = $1", &ids)?;
             for (position, problem) in &seatless {
                 let row = self.rows[*position].row;
-                outcomes.push((*position, refused(row, problem.clone(), checks_drift)));
+                outcomes.push((*position, crate::refused(row, problem.clone(), checks_drift)));
             }
             left_out.extend(seatless.into_keys());
             left_out.sort_unstable();
@@ -317,7 +325,7 @@ impl NewUsers {
         })
     }
 
-    /// Rows that a plan found to be there already: they are not made if they are there no more.
+    /// Rows that a plan found to be there already, or that nobody has approved: they are not made if they are not there.
     pub(super) fn check(
         &self,
         tx: &mut dyn Tx,
@@ -333,7 +341,10 @@ impl NewUsers {
                     Ok(()) => unchanged(row, installation.guid(found.id).to_string()),
                     Err(problem) => drifted(row, &Verdict::Reject(problem)),
                 },
-                None => drifted(row, &Verdict::Create),
+                None => match self.administrators.get(&position) {
+                    Some(roles) => rejected(row, &unapproved(&becomes_administrator(roles))),
+                    None => drifted(row, &Verdict::Create),
+                },
             });
         }
         Ok(())
@@ -573,15 +584,6 @@ impl NewUsers {
             Some(Cell::Text(text)) => text,
             _ => "",
         }
-    }
-}
-
-/// A row that is refused, whatever a plan says of it.
-fn refused(row: u64, problem: Problem, checks_drift: bool) -> RowOutcome {
-    if checks_drift {
-        drifted(row, &Verdict::Reject(problem))
-    } else {
-        rejected(row, &problem)
     }
 }
 
