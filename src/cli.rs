@@ -45,7 +45,7 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use tenantry_jobs::{JobKind, did_you_mean};
 use tokio_util::sync::CancellationToken;
 
@@ -239,6 +239,11 @@ impl From<CommandEnd> for ExitCode {
 
 /// How long the process waits for threads that are still at work when the command has ended.
 const LAST_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The definition of the command line.
+pub(crate) fn definition() -> clap::Command {
+    Cli::command()
+}
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {

@@ -20,6 +20,14 @@ pub mod app {
     }
 }
 
+/// The command line.
+pub mod cli {
+    /// Its definition, from which help and reference are made.
+    pub fn definition() -> clap::Command {
+        crate::cli::definition()
+    }
+}
+
 /// Settings.
 pub mod config {
     pub use crate::config::{

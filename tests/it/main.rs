@@ -16,6 +16,7 @@ mod counterpart;
 mod crash;
 mod db;
 mod delivery;
+mod docs;
 mod doctor;
 mod imports;
 mod input;
