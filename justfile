@@ -24,6 +24,14 @@ it *words:
 doc:
     RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --open
 
+# The book, as it is read in a browser (needs mdbook)
+book:
+    mdbook serve docs
+
+# The parts of the reference that are made from the program's definitions
+reference:
+    TENANTRY_WRITE_DOCS=1 cargo test --test it -- docs::reference
+
 # What a change has to pass
 ci:
     .ci/run
