@@ -11,7 +11,7 @@ mod settings;
 use std::fmt::Write as _;
 
 use super::{Page, root};
-use crate::place::read;
+use crate::place::{Place, read};
 
 const BEGIN: &str = "<!-- generated -->\n";
 const END: &str = "<!-- /generated -->\n";
@@ -97,4 +97,29 @@ fn the_reference_is_what_the_definitions_say() {
         "stale; `TENANTRY_WRITE_DOCS=1 cargo test --test it docs::reference` writes them:\n{}",
         stale.join("\n")
     );
+}
+
+/// `show --json` prints the summary that a reply has, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_field_of_a_reply_is_described() {
+    let page = Page::open("docs/reference/job-document.md");
+    let (_, reply) = page.text.split_once("## Reply").expect("the reply");
+    let place = Place::with_customer().await;
+    let jobs = place.tenantry(&["jobs", "--json"]).ends(0).json();
+    let summary = place
+        .tenantry(&["show", jobs["job"].as_str().expect("an id"), "--json"])
+        .ends(0)
+        .json();
+    let of_documents = [
+        "entry",
+        "idempotency_key",
+        "repetition_of",
+        "passwords",
+        "rows",
+        "rows_left_out",
+    ];
+    let fields = summary.as_object().expect("an object").keys().map(String::as_str);
+    for field in fields.chain(of_documents) {
+        assert!(reply.contains(&format!("`{field}`")), "{} lacks `{field}`", page.name());
+    }
 }
