@@ -28,9 +28,15 @@ fn with_generated(page: &Page, generated: &str) -> String {
     format!("{before}{BEGIN}\n{}\n\n{END}{after}", generated.trim())
 }
 
-/// A cell of a Markdown table.
+/// A cell of a Markdown table. What stands in code is shown as it is; elsewhere an angle bracket would begin a tag.
 fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ").replace('<', "&lt;")
+    let parts = text.split('`').enumerate();
+    let shown = parts.map(|(at, part)| match at % 2 {
+        0 => part.replace('<', "&lt;"),
+        _ => part.to_owned(),
+    });
+    let shown: Vec<String> = shown.collect();
+    shown.join("`").replace('|', "\\|").replace('\n', " ")
 }
 
 /// The codes of faults with what their comments in the source say.
@@ -42,10 +48,10 @@ fn codes() -> String {
     let mut listed = Vec::new();
     for line in module.lines().map(str::trim) {
         if let Some(comment) = line.strip_prefix("/// ") {
-            about = format!("{about} {comment}").trim().to_owned();
+            about.push_str(&format!("{comment} "));
         } else if let Some((_, value)) = line.split_once(": &str = ") {
             let code = value.trim_matches(['"', ';']);
-            let _ = writeln!(table, "| `{code}` | {} |", cell(&about));
+            let _ = writeln!(table, "| `{code}` | {} |", cell(about.trim()));
             listed.push(code.to_owned());
             about.clear();
         }

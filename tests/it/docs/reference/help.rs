@@ -47,12 +47,7 @@ fn options(text: &mut String, args: &[&Arg]) {
     }
     text.push_str("| option | meaning |\n|---|---|\n");
     for arg in args {
-        let _ = writeln!(
-            text,
-            "| `{}` | {} |",
-            super::cell(&written(arg)).replace("&lt;", "<"),
-            meaning(arg)
-        );
+        let _ = writeln!(text, "| `{}` | {} |", written(arg).replace('|', "\\|"), meaning(arg));
     }
     text.push('\n');
 }

@@ -12,14 +12,14 @@ pub(super) fn settings() -> String {
     let (mut text, mut about, mut table, mut has_rows) = (String::new(), String::new(), String::new(), false);
     for line in source.lines() {
         if let Some(comment) = line.strip_prefix('#') {
-            about = format!("{about} {}", comment.trim()).trim().to_owned();
+            about.push_str(comment);
         } else if let Some(name) = line.strip_prefix('[') {
             name.trim_end_matches(']').clone_into(&mut table);
             let _ = write!(text, "\n## {table}\n\n");
             has_rows = false;
             // A comment above a table is about all of it; one that was said of nothing opens the file.
             if !about.is_empty() {
-                let _ = write!(text, "{}\n\n", cell(&about));
+                let _ = write!(text, "{}\n\n", cell(about.trim()));
             }
             about.clear();
         } else if let Some((key, value)) = line.split_once(" = ") {
@@ -27,7 +27,7 @@ pub(super) fn settings() -> String {
                 text.push_str("| key | default | meaning |\n|---|---|---|\n");
                 has_rows = true;
             }
-            let _ = writeln!(text, "| `{key}` | `{value}` | {} |", cell(&about));
+            let _ = writeln!(text, "| `{key}` | `{value}` | {} |", cell(about.trim()));
             about.clear();
         } else if table.is_empty() {
             about.clear();
