@@ -4,7 +4,8 @@
     docs/pictures/make.py [PROGRAM]
 
 PROGRAM is `tenantry` by default. The script runs it on the sample files in a temporary directory and writes `terminal.svg` beside
-itself. Some commands are shown with the lines that matter, and the colours are this script's. Where Chromium is installed, it also writes `report.png`, a picture of the report page. It needs the standard library alone.
+itself. Some commands are shown with the lines that matter, and the colours are this script's.
+Where Chromium is installed, it also writes `report.png`, a picture of the report page. It needs the standard library alone.
 """
 
 import html
