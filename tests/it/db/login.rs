@@ -63,6 +63,8 @@ async fn a_password_comes_from_a_file_or_the_environment() {
     drop(client);
     server.let_in_by("host all ada all scram-sha-256").await;
     let mut place = Place::new(On::Sqlite).await;
+    place.url.clone_from(&database);
+    place.tenantry(&["migrate"]).ends(0);
     place.url = database.replace("tenantry@", "ada@");
     let port = server.port();
     let run = |variables: &[(&str, &str)]| {
