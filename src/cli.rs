@@ -124,7 +124,7 @@ enum Command {
     Rows(inspect::RowsArgs),
     /// Print a job's results as CSV: its rows as they were, and what became of each
     Results(inspect::ResultsArgs),
-    /// Print the rows of a job that were rejected or failed as CSV, ready to be mended and submitted again
+    /// Print the rows of a job that were rejected or failed as CSV, ready to be fixed and submitted again
     Rejects(inspect::RejectsArgs),
     /// Decrypt the passwords that a job handed out, with your own key
     Reveal(passwords::RevealArgs),

@@ -445,7 +445,7 @@ pub(crate) async fn write_results<W: Write + Send + 'static>(
     Ok(out)
 }
 
-/// Streams the rows of a job that are to be mended; what they were written to.
+/// Streams the rows of a job that are to be fixed; what they were written to.
 pub(crate) async fn write_rejects<W: Write + Send + 'static>(
     ledger: &Ledger,
     job: &Job,

@@ -1,6 +1,6 @@
 //! The row path's second half: from rows and their outcomes to the files a user gets back.
 //!
-//! `results.csv` has every row of the input with its outcome, `rejects.csv` only the rows to mend (both may be workbooks,
+//! `results.csv` has every row of the input with its outcome, `rejects.csv` only the rows to fix (both may be workbooks,
 //! `results.xlsx` and `rejects.xlsx`), and `receipt.json` says what the job was and what came of it. Each is written beside its final name and moved there
 //! when it is complete and on disk, so a file of that name is never half of one.
 //!

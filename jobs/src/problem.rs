@@ -1,4 +1,4 @@
-//! What is wrong with a row, said so that the person who wrote the file can mend it.
+//! What is wrong with a row, said so that the person who wrote the file can fix it.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

@@ -117,7 +117,7 @@ pub(crate) fn lost_letter(text: &str, beside: bool) -> Option<usize> {
 pub(crate) fn spoilt(text: &str, digits: impl Fn() -> bool) -> Option<&'static str> {
     match text.as_bytes().first()? {
         b'#' | b'E' | b'F' => errors::is_error(text).then_some(
-            "a spreadsheet wrote an error here, or that a column is too narrow, instead of the value; mend the cell there, or \
+            "a spreadsheet wrote an error here, or that a column is too narrow, instead of the value; fix the cell there, or \
              type the value",
         ),
         b'=' => is_formula(text).then_some("this is a formula and not its value; type what it comes to"),

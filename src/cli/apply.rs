@@ -92,11 +92,11 @@ async fn submit_plan(
         anyhow::bail!("{name}: this plan was made --offline, without the store; make one with it");
     }
     if plan.tail.hash.is_none() {
-        anyhow::bail!("{name}: the planned file could not be read to its end; mend it and plan it again");
+        anyhow::bail!("{name}: the planned file could not be read to its end; fix it and plan it again");
     }
     if plan.tail.totals.reject > 0 && !plan.head.parameters.skip_invalid {
         anyhow::bail!(
-            "{name}: the planned file has {} to reject; mend it, or plan it with --skip-invalid",
+            "{name}: the planned file has {} to reject; fix it, or plan it with --skip-invalid",
             output::counted(plan.tail.totals.reject, "row")
         );
     }

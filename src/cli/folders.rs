@@ -41,7 +41,7 @@ enum FoldersCommand {
     Explain(explain::ExplainArgs),
     /// Take what is ready in a folder now, here, and leave it to the workers
     Scan(NamedArgs),
-    /// Put a failed file back into its folder, once what it failed for is mended
+    /// Put a failed file back into its folder, once what it failed for is fixed
     Retry(RetryArgs),
     /// Let a folder go on that holds at a failure
     Release(DecidedArgs),

@@ -19,10 +19,10 @@ pub(super) fn refused(kind: &str, mut refusal: FileRefusal, all: bool, json: boo
         output::faults(&mut out, &mut refusal.faults, all)?;
         let way = match good {
             _ if refusal.is_for_now() => "nothing is wrong with the file; try again in a few minutes".to_owned(),
-            0 => "mend the file".to_owned(),
-            _ if !refusal.whole => "mend the file, which cannot be read to its end".to_owned(),
+            0 => "fix the file".to_owned(),
+            _ if !refusal.whole => "fix the file, which cannot be read to its end".to_owned(),
             _ => format!(
-                "mend the file, or apply its {} with --skip-invalid",
+                "fix the file, or apply its {} with --skip-invalid",
                 output::counted(good, "good row")
             ),
         };

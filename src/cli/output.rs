@@ -305,7 +305,7 @@ pub(super) fn next(job: &Job, summary: &JobSummary) -> Option<String> {
             Some(rejects) => quoted(rejects),
             None => format!("what `tenantry rejects {id}` prints"),
         };
-        next.push(format!("mend the rows in {file}, then run `{}` on that file", job.kind));
+        next.push(format!("fix the rows in {file}, then run `{}` on that file", job.kind));
     }
     if job.counts.failed > 0 && job.state.is_final() {
         next.push(format!("tenantry retry {id}, for the rows that failed"));

@@ -166,7 +166,7 @@ impl PlanFiles<'_> {
         if !self.json && !args.offline {
             let is_piped = file.is_some_and(|file| is_piped(file));
             let next = match &args.out {
-                _ if planned == PlanEnd::Broken => "mend the file and plan it again".to_owned(),
+                _ if planned == PlanEnd::Broken => "fix the file and plan it again".to_owned(),
                 Some(plan) if is_piped => {
                     let plan = output::quoted(&plan.display().to_string());
                     let apply = self.to_run(format!("tenantry apply {plan}"));
@@ -179,9 +179,9 @@ impl PlanFiles<'_> {
                 None if planned == PlanEnd::SomeTooEarly => {
                     "nothing is wrong with the file; plan it again in a few minutes".to_owned()
                 }
-                None if planned == PlanEnd::NoneSound => "mend the file and plan it again".to_owned(),
+                None if planned == PlanEnd::NoneSound => "fix the file and plan it again".to_owned(),
                 None if planned == PlanEnd::SomeRejected && !args.skip_invalid => {
-                    "mend the file and plan it again, or add --skip-invalid".to_owned()
+                    "fix the file and plan it again, or add --skip-invalid".to_owned()
                 }
                 None if is_piped => "the same with `run` in place of `plan`, and the same rows once more".to_owned(),
                 None => self.to_run(same_arguments()),

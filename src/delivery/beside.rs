@@ -17,7 +17,7 @@ pub(crate) struct Beside<'b> {
     pub(crate) dir: &'b Path,
     /// The name of the file that lies there.
     pub(crate) file: &'b str,
-    /// What the rejects are called after, since they leave the directory to be mended.
+    /// What the rejects are called after, since they leave the directory to be fixed.
     pub(crate) stem: &'b str,
     /// What it was.
     pub(crate) origin: JobOrigin,

@@ -126,7 +126,7 @@ impl BlockChecks {
             let native = self.mapping.columns.iter().position(|column| *column == Some(at))?;
             let cell = format!("{}{}", input::column_letters(at), row.line);
             let expected = format!(
-                "cell {cell} holds an error instead of a value, or a formula that was never calculated; mend it, or type the value"
+                "cell {cell} holds an error instead of a value, or a formula that was never calculated; fix it, or type the value"
             );
             let value = row.cell(at).unwrap_or_default();
             Some(Problem::stated(

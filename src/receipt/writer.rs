@@ -66,7 +66,7 @@ impl<W: Write> ResultRows<W> {
     }
 }
 
-/// Rejects as a table: only the rows to mend, each followed by what is wrong with it.
+/// Rejects as a table: only the rows to fix, each followed by what is wrong with it.
 #[derive(Debug)]
 pub struct RejectRows<W: Write> {
     rows: InputRows<W>,

@@ -24,7 +24,7 @@ const TRIAL_BYTES: usize = 64 << 10;
 /// What is asked of an examination.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Examination<'a> {
-    /// Who has it mended what can be: counts that do not add up, requests that nobody waits for.
+    /// Who has it fixed what can be: counts that do not add up, requests that nobody waits for.
     pub(crate) repair: Option<&'a Actor>,
     /// Whether records are looked at one by one.
     pub(crate) is_deep: bool,

@@ -146,20 +146,20 @@ async fn a_file_with_bad_rows_is_refused_whole_with_every_fault() {
         (&skipped["counts"]["applied"], &skipped["counts"]["rejected"]),
         (&json!(1), &json!(2))
     );
-    // The rejects, mended, go in as they are.
+    // The rejects, fixed, go in as they are.
     let rejects = read(place.path("out/rejects.csv"));
     assert_eq!(rejects.lines().count(), 3);
     place.write(
-        "mended.csv",
+        "fixed.csv",
         rejects
             .replace("not a name", "b@alpha.onmicrosoft.com")
             .replace("A-9", "A-1"),
     );
-    let mended = place
-        .tenantry(&["run", "bulk-add-users", "mended.csv", "--json"])
+    let fixed = place
+        .tenantry(&["run", "bulk-add-users", "fixed.csv", "--json"])
         .ends(0)
         .json();
-    assert_eq!(mended["counts"]["applied"], 2);
+    assert_eq!(fixed["counts"]["applied"], 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -369,7 +369,7 @@ async fn a_workbook_goes_in_like_csv_and_its_faults_name_cells() {
     for fault in [
         "users.xlsx sheet \"Users\" row 4, column C (user_principal_name): `not a name` is not a user name like ",
         "users.xlsx sheet \"Users\" row 5, column D (first_name): `#N/A`: cell D5 holds an error instead of a value, \
-         or a formula that was never calculated; mend it, or type the value [error-cell]",
+         or a formula that was never calculated; fix it, or type the value [error-cell]",
         "users.xlsx sheet \"Users\" row 6, column C (user_principal_name): `a@alpha.onmicrosoft.com`: row 2 has the \
          same value [duplicate-in-file]",
         "users.xlsx sheet \"Users\" row 7: expected nothing in columns without a name, and column G has none here",
@@ -402,7 +402,7 @@ async fn a_workbook_goes_in_like_csv_and_its_faults_name_cells() {
         results.contains("\n9,A-1,a@alpha.onmicrosoft.com,'-A1,A,1,\"sheet Users, row 2\",applied,"),
         "{results}"
     );
-    // The rejects, mended, go in as they are.
+    // The rejects, fixed, go in as they are.
     let rejects = read(place.path("out/rejects.csv"));
     assert_eq!(rejects.lines().count(), 5, "{rejects}");
     for place in [
@@ -411,19 +411,19 @@ async fn a_workbook_goes_in_like_csv_and_its_faults_name_cells() {
     ] {
         assert!(rejects.contains(place), "{place}\n{rejects}");
     }
-    let mended = rejects
+    let fixed = rejects
         .replace("not a name", "d@alpha.onmicrosoft.com")
         .replace("#N/A", "x");
-    let mended = mended.lines().take(3).collect::<Vec<_>>().join("\n");
-    place.write("mended.csv", mended);
-    let several = ["run", "bulk-add-users", "mended.csv", "users.xlsx", "--sheet", "Users"];
+    let fixed = fixed.lines().take(3).collect::<Vec<_>>().join("\n");
+    place.write("fixed.csv", fixed);
+    let several = ["run", "bulk-add-users", "fixed.csv", "users.xlsx", "--sheet", "Users"];
     let several = place.tenantry(&several).ends(2);
     assert!(
         several.err.contains("the sheet `Users` is asked for"),
         "{}",
         several.err
     );
-    place.tenantry(&["run", "bulk-add-users", "mended.csv"]).ends(0);
+    place.tenantry(&["run", "bulk-add-users", "fixed.csv"]).ends(0);
     place.write(
         "more.xlsx",
         workbook(&[header, &["", "A-1", "e@alpha.onmicrosoft.com"]]),
@@ -541,17 +541,17 @@ async fn rows_are_told_where_they_stand_and_rejects_can_be_a_workbook() {
         (&json!("Sheet1"), &json!("B3")),
         "{report:#}"
     );
-    // Mended as a spreadsheet mends it, they are applied.
+    // Fixed as a spreadsheet fixes it, they are applied.
     place.write(
-        "mended.csv",
+        "fixed.csv",
         told.replace(",UK,", ",GB,")
             .replace("not a name", "c@alpha.onmicrosoft.com"),
     );
-    let mended = place
-        .tenantry(&["run", "bulk-add-users", "mended.csv", "--json"])
+    let fixed = place
+        .tenantry(&["run", "bulk-add-users", "fixed.csv", "--json"])
         .ends(0)
         .json();
-    assert_eq!(mended["counts"]["applied"], 2, "{mended:#}");
+    assert_eq!(fixed["counts"]["applied"], 2, "{fixed:#}");
     let all = ["run", "bulk-add-users", "all.xlsx", "--skip-invalid", "--json"];
     let all = place.tenantry(&all).ends(1).json();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! `doctor`: what it says is fine was tried, and counts that do not add up are found and mended.
+//! `doctor`: what it says is fine was tried, and counts that do not add up are found and fixed.
 
 use tenantry_foundation::db::DbError;
 use tenantry_ledger::Ledger;
@@ -59,14 +59,14 @@ on_both! {
         for part in [
             "FAIL counts", "4 counts", "alpha.onmicrosoft.com users: 7 recorded, 3 there", "gamma.onmicrosoft.com users: 1 recorded, 0 there",
             "alpha.onmicrosoft.com EXCHANGEDESKLESS: 0 recorded, 1 there", "gamma.onmicrosoft.com SPB: 2 recorded, 0 there",
-            "`tenantry doctor --repair` mends them",
+            "`tenantry doctor --repair` fixes them",
         ] {
             assert!(found.out.contains(part), "{part}: {}", found.out);
         }
         assert_eq!(tables::repairs(&ledger).await, [""; 0]);
-        let mended = place.tenantry(&["doctor", "--repair", "--by", "anna"]).ends(0);
+        let fixed = place.tenantry(&["doctor", "--repair", "--by", "anna"]).ends(0);
         let note = "user_count of 2 customers, assigned seats of 2 SKUs";
-        assert!(mended.out.contains(&format!("ok   counts         mended: {note}")), "{}", mended.out);
+        assert!(fixed.out.contains(&format!("ok   counts         fixed: {note}")), "{}", fixed.out);
         assert_eq!(tables::repairs(&ledger).await, [format!("anna: {note}")]);
         assert_eq!(place.dump().await, calm);
         place.tenantry(&["audit", "verify"]).ends(0);
@@ -91,7 +91,7 @@ on_both! {
         let ledger = with_users(&place).await;
         plant(&ledger, &["UPDATE subscribed_skus SET seats = 1, assigned = 1 WHERE part_number = 'SPB'"]).await;
         let left = place.tenantry(&["doctor", "--repair"]).ends(2);
-        assert!(left.out.contains("mended: assigned seats of 2 SKUs"), "{}", left.out);
+        assert!(left.out.contains("fixed: assigned seats of 2 SKUs"), "{}", left.out);
         assert!(left.out.contains("FAIL seats") && left.out.contains("alpha.onmicrosoft.com SPB: 2 assigned of 1"), "{}", left.out);
         assert!(!left.out.contains("beta.onmicrosoft.com") && left.out.contains("`set-seats`"), "{}", left.out);
         crate::place::apply(&ledger, "set-seats", "customer,sku,seats\nA-1,SPB,2\n").await;

@@ -121,7 +121,7 @@ async fn a_secret_key_is_never_repeated() {
 #[tokio::test]
 async fn keygen_writes_a_key_once() {
     let place = Place::new(On::Sqlite).await;
-    // Whatever is wrong with the configuration, a key can be made to mend it.
+    // Whatever is wrong with the configuration, a key can be made to fix it.
     place.write("my.toml", "[passwords]\nrecipients_file = \"not-yet\"\n");
     let made = place
         .tenantry(&["--config", "my.toml", "keygen", "--out", "key.txt"])

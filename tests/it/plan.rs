@@ -51,7 +51,7 @@ async fn more_faults_than_fit_in_memory_are_all_told() {
     let text = place.tenantry(&plan).ends(1).out;
     assert_eq!(text.matches("users.csv:").count(), 20);
     assert!(text.contains("… and 11980 more; --all shows them"), "{text}");
-    assert!(text.contains("12000 rows: 0 sound, 12000 to mend"), "{text}");
+    assert!(text.contains("12000 rows: 0 sound, 12000 to fix"), "{text}");
     let all = place.tenantry(&[&plan[..], &["--all"]].concat()).ends(1).out;
     assert_eq!(all.matches("users.csv:").count(), ROWS);
 }

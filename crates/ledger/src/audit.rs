@@ -73,7 +73,7 @@ pub enum Action {
     Undone,
     /// Somebody said what happened elsewhere; the note says what.
     Recorded,
-    /// Counts of the store that did not add up were mended; the note says which.
+    /// Counts of the store that did not add up were fixed; the note says which.
     Repaired,
     /// A schedule was defined; the note says which, and what it is.
     Defined,

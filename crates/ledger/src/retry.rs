@@ -16,7 +16,7 @@ pub enum RetryRefused {
     NotEnded,
     /// No row failed or was cancelled.
     #[error(
-        "no row of the job failed or was cancelled, so there is nothing to retry; rejected rows are mended in rejects.csv and submitted again"
+        "no row of the job failed or was cancelled, so there is nothing to retry; rejected rows are fixed in rejects.csv and submitted again"
     )]
     NothingToRetry,
     /// The rows are no longer kept.

@@ -166,7 +166,7 @@ impl<W: Write + Send> View for PlanText<W> {
         if self.offline {
             writeln!(
                 out,
-                "{rows}: {valid} sound, {} to mend (the store was not asked)",
+                "{rows}: {valid} sound, {} to fix (the store was not asked)",
                 totals.reject
             )?;
             return out.flush();

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::ledger::{Parameters, person};
 
-/// Faults told of one by one; a document with more is beyond mending by hand.
+/// Faults told of one by one; a document with more is beyond fixing by hand.
 const MOST_FAULTS: usize = 10_000;
 /// Different columns of all rows together. Far above what any kind has, and a bound on the CSV text they make.
 const MOST_COLUMNS: usize = 1_000;

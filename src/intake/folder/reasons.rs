@@ -1,5 +1,5 @@
 //! What is written beside a file that was refused: the reasons, and a receipt. The file itself stays as it came, since it is to
-//! be mended.
+//! be fixed.
 
 use std::ffi::OsStr;
 use std::io;
@@ -52,11 +52,11 @@ pub(super) fn write(
         text: &dir.join(&text),
         file: &drop.name,
         before: &format!(
-            "{} was refused: {summary}\nNothing of it was carried out. Mend the file and drop it again.\n",
+            "{} was refused: {summary}\nNothing of it was carried out. Fix the file and drop it again.\n",
             drop.name
         ),
         after: if lies_here {
-            "The file lies here as it came, with whatever secrets it has; remove it when it is mended."
+            "The file lies here as it came, with whatever secrets it has; remove it when it is fixed."
         } else {
             ""
         },

@@ -138,7 +138,7 @@ impl RefusedFire {
             text: &text,
             file: &file,
             before: &format!(
-                "{}{}: {rows} was refused: {}\nNothing of it was carried out. Mend it; `{again}` reads it again.\n",
+                "{}{}: {rows} was refused: {}\nNothing of it was carried out. Fix it; `{again}` reads it again.\n",
                 begin(&of.known.schedule.name),
                 of.fire.nominal,
                 self.why.summary()

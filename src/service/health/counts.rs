@@ -1,4 +1,4 @@
-//! Whether the counts of the ledger's store add up, and mending them.
+//! Whether the counts of the ledger's store add up, and fixing them.
 
 use std::fmt::Write;
 
@@ -24,11 +24,11 @@ pub(super) async fn counts(config: &Config, repair: Option<&Actor>) -> Vec<Findi
         let Some(by) = repair.filter(|_| !found.wrong.is_empty()) else {
             return Ok((found, None));
         };
-        let mended = derived::mend(&db, &found, by, Clock::system().now_millis()).await?;
-        Ok((db.read(derived::find).await?, Some(mended)))
+        let fixed = derived::fix(&db, &found, by, Clock::system().now_millis()).await?;
+        Ok((db.read(derived::find).await?, Some(fixed)))
     });
     let finding = |what, fine, says| Finding { what, fine, says };
-    let (found, mended) = match found.await {
+    let (found, fixed) = match found.await {
         Ok(found) => found,
         Err(error) => {
             let says = format!("users and seats cannot be counted: {error}; try again, or see what the ledger says");
@@ -36,8 +36,8 @@ pub(super) async fn counts(config: &Config, repair: Option<&Actor>) -> Vec<Findi
         }
     };
     let mut findings = Vec::new();
-    if let Some(mended) = mended {
-        findings.push(finding("counts", true, format!("mended: {mended}")));
+    if let Some(fixed) = fixed {
+        findings.push(finding("counts", true, format!("fixed: {fixed}")));
     }
     if !found.wrong.is_empty() {
         let first = first(&found.wrong, |wrong| {
@@ -47,10 +47,10 @@ pub(super) async fn counts(config: &Config, repair: Option<&Actor>) -> Vec<Findi
         let number = found.wrong.len();
         let counts = if number == 1 { "count" } else { "counts" };
         let says = format!(
-            "{number} {counts} of users or assigned seats not right ({first}); `tenantry doctor --repair` mends them"
+            "{number} {counts} of users or assigned seats not right ({first}); `tenantry doctor --repair` fixes them"
         );
         findings.push(finding("counts", false, says));
-    } else if mended.is_none() {
+    } else if fixed.is_none() {
         findings.push(finding("counts", true, "users and assigned seats add up".to_owned()));
     }
     if !found.overdrawn.is_empty() {

@@ -58,7 +58,7 @@ async fn a_workbook_gives_workbooks_back_where_that_is_asked_for() {
     );
     assert!(
         told.err.contains("out/rejects.xlsx"),
-        "what is to be mended is named: {told:#?}"
+        "what is to be fixed is named: {told:#?}"
     );
     for name in ["results.csv", "rejects.csv"] {
         assert!(!place.path("out").join(name).exists(), "{name}");

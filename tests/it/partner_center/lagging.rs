@@ -37,7 +37,7 @@ async fn a_file_for_a_customer_that_is_not_shown_yet_is_told_to_come_again() {
         panic!("it is not refused")
     };
     assert!(refused.is_for_now(), "{:?}", refused.faults.by_code());
-    // What is wrong besides is told with it, and then the file has to be mended.
+    // What is wrong besides is told with it, and then the file has to be fixed.
     let two = format!("{USERS}{}", OF_BETA.replace("DE", "XX"));
     let submitted = TestJob::new(&office.ledger, "bulk-add-users", &two)
         .stores(&office.stores)

@@ -138,12 +138,12 @@ async fn rejects_can_be_mended_whatever_becomes_of_their_columns() {
         .map(|record| record.expect("CSV").iter().map(str::to_owned).collect())
         .collect();
     for titles in [&[][..], &["_code"], &["_message"], &["_code", "_message"]] {
-        place.write("mended.csv", without(&rows, titles).replace("Britain", "GB"));
-        let plan = ["plan", "bulk-add-users", "mended.csv", "--out", "plan.json"];
+        place.write("fixed.csv", without(&rows, titles).replace("Britain", "GB"));
+        let plan = ["plan", "bulk-add-users", "fixed.csv", "--out", "plan.json"];
         place.tenantry(&plan).ends(0);
     }
     place
-        .tenantry(&["run", "bulk-add-users", "mended.csv", "--no-passwords"])
+        .tenantry(&["run", "bulk-add-users", "fixed.csv", "--no-passwords"])
         .ends(0);
     let users = list(&place, ExportOf::Users);
     let cells: Vec<&str> = users[1].iter().map(String::as_str).collect();

@@ -209,8 +209,5 @@ async fn a_file_that_ends_early_is_not_counted_as_if_it_were_whole() {
         plan.out.contains("the file cannot be read to its end") && !plan.out.contains("to create"),
         "{plan:#?}"
     );
-    assert!(
-        plan.err.contains("next: mend the file and plan it again\n"),
-        "{plan:#?}"
-    );
+    assert!(plan.err.contains("next: fix the file and plan it again\n"), "{plan:#?}");
 }

@@ -242,8 +242,8 @@ on_both! {
         ledger.cancel(job.seq, &crate::place::by("tester")).await.expect("cancelled");
         let told = requests(&place);
         assert!(told.len() == 1 && told[0].contains(SUBSCRIPTION) && told[0].contains(&id), "{told:?}");
-        let mended = place.tenantry(&["doctor", "--repair"]).out;
-        assert!(mended.contains("withdrawn: 1"), "{mended}");
+        let fixed = place.tenantry(&["doctor", "--repair"]).out;
+        assert!(fixed.contains("withdrawn: 1"), "{fixed}");
         assert!(requests(&place).is_empty());
         assert_eq!(crate::place::column(ledger.db(), "SELECT status FROM transfers").await, ["cancelled"]);
         place.tenantry(&["audit", "verify"]).ends(0);

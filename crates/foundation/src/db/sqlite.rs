@@ -212,7 +212,7 @@ fn commit_together(connection: &Connection, place: &DatabasePlace, group: impl I
         .check()
         .and_then(|()| connection.execute_batch("BEGIN IMMEDIATE").map_err(sql));
     if let Err(error) = begun.map_err(|error| place.explain(error)) {
-        // Only those that waited by now: who hears of it may mend the matter and ask again.
+        // Only those that waited by now: who hears of it may fix the matter and ask again.
         let refused: Vec<Transaction> = group.collect();
         for work in refused {
             let (_, answer) = work(Err(error.clone()));

@@ -1,6 +1,6 @@
 //! Counts that follow from other records: a customer's `user_count` from its users, the `assigned` seats of a SKU from the
 //! licences of the customer's users. Whoever changes users keeps them; here they are held against what they follow from, and
-//! mended.
+//! fixed.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -8,7 +8,7 @@ use tenantry_foundation::db::{Db, DbError, Dialect, Tx, Value};
 use tenantry_ledger::Actor;
 use tenantry_ledger::audit::{self, Action, AuditEntry};
 
-/// Customers mended in one transaction.
+/// Customers fixed in one transaction.
 const AT_ONCE: usize = 500;
 
 /// A count that is not what it should be.
@@ -44,9 +44,9 @@ pub struct Discrepancies {
     pub overdrawn: Vec<Overdrawn>,
 }
 
-/// What was mended.
+/// What was fixed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Mended {
+pub struct Fixed {
     /// Customers whose `user_count` was wrong.
     pub customers: u64,
     /// SKUs of customers whose `assigned` was wrong.
@@ -118,29 +118,29 @@ pub fn find(tx: &mut dyn Tx) -> Result<Discrepancies, DbError> {
     Ok(found)
 }
 
-/// Mends what was found, as it is by then, and records that `actor` had it done.
-pub async fn mend(db: &Db, found: &Discrepancies, actor: &Actor, now_millis: i64) -> Result<Mended, DbError> {
+/// Fixes what was found, as it is by then, and records that `actor` had it done.
+pub async fn fix(db: &Db, found: &Discrepancies, actor: &Actor, now_millis: i64) -> Result<Fixed, DbError> {
     let customers: BTreeSet<i64> = found.wrong.iter().map(|wrong| wrong.customer).collect();
     let customers: Vec<i64> = customers.into_iter().collect();
-    let mut all = Mended::default();
+    let mut all = Fixed::default();
     for customers in customers.chunks(AT_ONCE) {
         let (customers, actor) = (customers.to_vec(), actor.clone());
-        let mended = db
+        let fixed = db
             .write(move |tx| {
-                let mended = mend_these(tx, &customers)?;
-                if mended != Mended::default() {
-                    audit::append(tx, now_millis, &entry(mended, actor))?;
+                let fixed = mend_these(tx, &customers)?;
+                if fixed != Fixed::default() {
+                    audit::append(tx, now_millis, &entry(fixed, actor))?;
                 }
-                Ok(mended)
+                Ok(fixed)
             })
             .await?;
-        all.customers += mended.customers;
-        all.skus += mended.skus;
+        all.customers += fixed.customers;
+        all.skus += fixed.skus;
     }
     Ok(all)
 }
 
-fn entry(mended: Mended, actor: Actor) -> AuditEntry {
+fn entry(fixed: Fixed, actor: Actor) -> AuditEntry {
     AuditEntry {
         via: Some(actor.way()),
         actor: actor.name,
@@ -150,11 +150,11 @@ fn entry(mended: Mended, actor: Actor) -> AuditEntry {
         plan_hash: None,
         counts: None,
         digest: None,
-        note: Some(mended.to_string()),
+        note: Some(fixed.to_string()),
     }
 }
 
-impl std::fmt::Display for Mended {
+impl std::fmt::Display for Fixed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let counted = |number: u64, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
         let mut parts = Vec::new();
@@ -184,7 +184,7 @@ pub(super) fn count_assigned(tx: &mut dyn Tx, skus: &[(i64, String)]) -> Result<
 }
 
 /// Counts anew under the locks of the customers, as whoever changes users holds them.
-fn mend_these(tx: &mut dyn Tx, customers: &[i64]) -> Result<Mended, DbError> {
+fn mend_these(tx: &mut dyn Tx, customers: &[i64]) -> Result<Fixed, DbError> {
     let ids: Vec<Value> = customers.iter().map(|id| (*id).into()).collect();
     let places: Vec<String> = (1..=ids.len()).map(|place| format!("${place}")).collect();
     let places = places.join(", ");
@@ -230,7 +230,7 @@ fn mend_these(tx: &mut dyn Tx, customers: &[i64]) -> Result<Mended, DbError> {
     let sql = "UPDATE subscribed_skus SET assigned = $3 WHERE customer = $1 AND sku_id = $2";
     tx.exec_each(sql, &seats)?;
     tx.exec_each("UPDATE customers SET user_count = $2 WHERE id = $1", &counts)?;
-    Ok(Mended {
+    Ok(Fixed {
         customers: counts.len() as u64,
         skus: seats.len() as u64,
     })

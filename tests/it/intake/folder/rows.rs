@@ -5,7 +5,7 @@ use super::*;
 const MIXED: &str =
     "customer,user_principal_name,first_name,last_name\nA-1,a@alpha.onmicrosoft.com,A,A\nA-1,not a name,B,B\n";
 
-/// Case 26: rejects, mended, are dropped as they are: only those rows are done, and the receipt names the job that had rejected them.
+/// Case 26: rejects, fixed, are dropped as they are: only those rows are done, and the receipt names the job that had rejected them.
 #[tokio::test(flavor = "multi_thread")]
 async fn corrected_rejects_come_back_and_say_whose_they_are() {
     let folder = Folder::with(On::Sqlite, "skip_invalid = true").await;
@@ -23,11 +23,11 @@ async fn corrected_rejects_come_back_and_say_whose_they_are() {
         .expect("an id")
         .to_owned();
     let rejects = format!("users--{}.rejects.csv", &job[job.len() - 8..]);
-    let mended = read(done.join(&rejects)).replace("not a name", "b@alpha.onmicrosoft.com");
-    assert!(mended.contains(&job), "{mended}");
-    folder.drop(&rejects, &mended);
+    let fixed = read(done.join(&rejects)).replace("not a name", "b@alpha.onmicrosoft.com");
+    assert!(fixed.contains(&job), "{fixed}");
+    folder.drop(&rejects, &fixed);
     // Dropped where another kind belongs, they are refused with the right place.
-    std::fs::write(other.join("in").join(&rejects), &mended).expect("written");
+    std::fs::write(other.join("in").join(&rejects), &fixed).expect("written");
     folder.drain();
     folder.is_clear();
     let stem = format!("users--{}", &job[job.len() - 8..]);

@@ -152,7 +152,7 @@ async fn a_refused_file_has_all_its_reasons_where_its_results_would_lie_and_one_
         tenantry_foundation::moment::rfc3339(refused.due)
     );
     assert!(text.starts_with("schedule f, ") && text.contains(&again), "{text}");
-    // Mended and read again, it takes the place of what was told of it.
+    // Fixed and read again, it takes the place of what was told of it.
     clocked.place.write("users.csv", users("A-1"));
     clocked.run(&again.split(' ').skip(1).collect::<Vec<_>>(), 0);
     clocked.drain();

@@ -236,7 +236,7 @@ impl Postgres {
             ));
         }
         match sql(error) {
-            // A server that is starting, stopping or gone; a refused password is not going to mend itself.
+            // A server that is starting, stopping or gone; a refused password is not going to fix itself.
             DbError::Broken(what) if error.code().is_none() => DbError::Unavailable(what),
             DbError::Broken(what) => {
                 let hint = if is_plain && self.address.leaves_tls_open() && what.contains("pg_hba.conf") {
