@@ -333,12 +333,14 @@ pub(super) struct PreparedChunks {
     pub(super) rest: Vec<Rest>,
 }
 
+/// The rows that are tried now, where that is not all of a chunk.
+type RowsOfPart = Option<BTreeSet<u64>>;
+
 /// What belongs to a chunk besides what the store is to do.
 pub(super) struct Rest {
     /// Outcomes that are known before.
     pub(super) outcomes: Vec<RowOutcome>,
-    /// The rows that are tried now, where that is not all of them.
-    part: Option<BTreeSet<u64>>,
+    part: RowsOfPart,
     /// What it may do.
     leave: ChunkLeave,
 }
@@ -390,11 +392,14 @@ pub(super) fn prepare_all(
             may_destroy: leave.may_destroy,
         };
         let rows = if claim.undo_of.is_none() { rows.next() } else { None };
-        let (mut prepared, mut rest) = prepare(tx, claim, rows, context, customers)?;
-        rest.leave = *leave;
+        let (mut prepared, outcomes, part) = prepare(tx, claim, rows, context, customers)?;
         customers = prepared.take_customers();
         all.prepared.push(prepared);
-        all.rest.push(rest);
+        all.rest.push(Rest {
+            outcomes,
+            part,
+            leave: *leave,
+        });
     }
     Ok(all)
 }
@@ -406,7 +411,7 @@ fn prepare(
     rows: Option<SpooledRows>,
     context: Context,
     customers: Customers,
-) -> Result<(Prepared, Rest), DbError> {
+) -> Result<(Prepared, Vec<RowOutcome>, RowsOfPart), DbError> {
     let part = part_of(tx, claim)?;
     let settled = if claim.pending == claim.rows {
         HashSet::new()
@@ -430,9 +435,7 @@ fn prepare(
         }
         let mut prepared = Prepared::knowing(customers, context, rows.len());
         prepared.take_back(tx, *undone, kind, &rows)?;
-        let outcomes = Vec::new();
-        let leave = ChunkLeave::ALL;
-        return Ok((prepared, Rest { outcomes, part, leave }));
+        return Ok((prepared, Vec::new(), part));
     }
     let lost = || DbError::Broken("the rows of a chunk were not read".to_owned());
     let SpooledRows { job, mapping, block } = rows.ok_or_else(lost)?;
@@ -463,6 +466,5 @@ fn prepare(
         prepared.learn(tx, &requests)?;
         prepared.add(&requests);
     }
-    let leave = ChunkLeave::ALL;
-    Ok((prepared, Rest { outcomes, part, leave }))
+    Ok((prepared, outcomes, part))
 }

@@ -20,7 +20,6 @@ use self::destroying::DestructiveRows;
 use self::work::{ChunkWork, Work, load, take_turns};
 use super::Runner;
 use super::chunk::part_of;
-use super::gate::ChunkLeave;
 use crate::db::{DbError, Tx};
 use crate::ledger::intents::hand_out;
 use crate::ledger::sealed::{self, unsealed};
@@ -84,7 +83,8 @@ impl Runner {
         let (mut loaded, part, leave) = {
             let (claim, gates) = (claim.clone(), self.gates());
             let load = move |tx: &mut dyn Tx| {
-                let leave = gates.check(tx, [&claim])?.pop().unwrap_or(ChunkLeave::ALL);
+                let lost = || DbError::Broken("it was not found out what a chunk may do".to_owned());
+                let leave = gates.check(tx, [&claim])?.pop().ok_or_else(lost)?;
                 Ok((load(tx, &claim)?, part_of(tx, &claim)?, leave))
             };
             self.ledger.db().read(load).await?

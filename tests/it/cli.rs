@@ -2,6 +2,7 @@
 
 mod absent;
 mod asked;
+mod generate;
 mod jobs;
 mod memory;
 mod modes;

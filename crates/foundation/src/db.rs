@@ -317,13 +317,7 @@ impl Db {
 
     /// As [`open`](Self::open) where a schema of this program is already, of whatever version; [`DbError::Missing`] where none is.
     pub async fn open_existing(url: &str, options: ConnectOptions) -> Result<Self, DbError> {
-        if let Some(path) = sqlite_path(url)
-            && !path.exists()
-        {
-            let place = std::path::absolute(&path).unwrap_or(path);
-            return Err(DbError::Missing(format!("there is no file {}", place.display())));
-        }
-        let db = Self::connect(url, options)?;
+        let db = Self::open_as_it_is(url, options)?;
         match db.version().await? {
             0 => Err(DbError::Missing("the database is empty".to_owned())),
             _ => db.up_to_date().await,
@@ -365,7 +359,8 @@ impl Db {
         if let Some(path) = sqlite_path(url)
             && !path.exists()
         {
-            return Err(DbError::Broken(format!("there is no file {}", path.display())));
+            let place = std::path::absolute(&path).unwrap_or(path);
+            return Err(DbError::Missing(format!("there is no file {}", place.display())));
         }
         Self::connect(url, options)
     }

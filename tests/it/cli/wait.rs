@@ -1,6 +1,6 @@
 //! `tenantry wait`: how it ends says how the jobs have ended.
 
-use crate::place::{Place, read};
+use crate::place::Place;
 
 use super::{GOOD, MIXED};
 
@@ -47,23 +47,4 @@ async fn a_job_that_needs_a_decision_is_waited_for_no_longer() {
     let job = place.tenantry(&["submit", "delete-users", "leavers.csv"]).ends(0);
     let waited = place.tenantry(&["wait", job.out.trim()]).ends(2);
     assert!(waited.out.contains("awaiting-approval"), "{}", waited.out);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn completions_and_pages_are_made_of_every_command() {
-    let place = Place::with_customer().await;
-    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        let script = place.tenantry(&["completions", shell]).ends(0).out;
-        for word in ["bulk", "schedules", "--idempotency-key"] {
-            assert!(
-                word == "bulk" || script.contains(word.trim_start_matches('-')),
-                "{shell}: {word}"
-            );
-        }
-    }
-    place.tenantry(&["man", "--out", "man"]).ends(0);
-    for page in ["tenantry.1", "tenantry-run.1", "tenantry-schedules-explain.1"] {
-        assert!(read(place.path("man").join(page)).contains(".TH"), "{page}");
-    }
-    assert!(place.tenantry(&["man"]).ends(0).out.contains("tenantry"));
 }
