@@ -25,7 +25,7 @@ const ZIP_END: (u64, u64) = (22, 65_535);
 const LONGEST_MARKER: u64 = 4_096;
 
 /// What a file's content says of its being complete.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum FileContent {
     /// It was not looked at since it changed.
     #[default]
@@ -39,13 +39,13 @@ pub(crate) enum FileContent {
 }
 
 /// Why a file is not all there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Incomplete {
     Empty,
     Zeros,
     Packed,
     Workbook,
-    Unreadable(String),
+    Unreadable(io::ErrorKind),
 }
 
 impl fmt::Display for Incomplete {

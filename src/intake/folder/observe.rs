@@ -145,12 +145,9 @@ impl Observer {
             may && known.since() + self.settle <= now
         };
         let due = self.tracker.files().filter(|(_, known)| is_due(known));
-        let mut due: Vec<(i64, Box<Path>)> = due.map(|(file, known)| (self.time_of(known), file.into())).collect();
-        if due.len() > SOME {
-            due.select_nth_unstable_by(SOME, in_order);
-            due.truncate(SOME);
-        }
-        for (_, file) in due {
+        let (due, _) = first_of(due.map(|(file, known)| (self.time_of(known), file)), SOME);
+        let due: Vec<Box<Path>> = due.into_iter().map(|(_, file)| file.into()).collect();
+        for file in due {
             let before = self.started.elapsed();
             match self.place.look(&self.place.inbox.join(&file)) {
                 Ok(DirectoryEntry::File(look)) => {
@@ -218,15 +215,10 @@ impl Observer {
         };
         let lined_up = self.tracker.files().filter(|(file, known)| may(file, known));
         let after = after.map(|(time, file)| (*time, &**file));
-        let mut queue: Vec<(i64, &Path)> = lined_up
+        let lined_up = lined_up
             .map(|(file, known)| (self.time_of(known), file))
-            .filter(|one| after.is_none_or(|after| in_order(one, &after) == Ordering::Greater))
-            .collect();
-        let is_cut = queue.len() > LINED_UP;
-        if is_cut {
-            queue.select_nth_unstable_by(LINED_UP, in_order);
-            queue.truncate(LINED_UP);
-        }
+            .filter(|one| after.is_none_or(|after| in_order(one, &after) == Ordering::Greater));
+        let (mut queue, is_cut) = first_of(lined_up, LINED_UP);
         queue.sort_unstable_by(in_order);
         self.more_after = queue
             .last()
@@ -341,7 +333,7 @@ impl Observer {
     /// What is in a file, unless it changes while it is looked into.
     fn content(&mut self, file: &Path, known: &Watched) -> FileContent {
         if known.content != FileContent::Unknown {
-            return known.content.clone();
+            return known.content;
         }
         let name = file.file_name().unwrap_or_default();
         let looked = open(&self.place.inbox.join(file)).and_then(|mut opened| {
@@ -353,10 +345,10 @@ impl Observer {
             Ok((look, _)) if look != known.look => return FileContent::Unknown,
             Ok((_, content)) => content,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return FileContent::Unknown,
-            Err(error) => FileContent::Not(Incomplete::Unreadable(error.to_string())),
+            Err(error) => FileContent::Not(Incomplete::Unreadable(error.kind())),
         };
         if let Some(known) = self.tracker.get_mut(file) {
-            known.content = content.clone();
+            known.content = content;
         }
         content
     }
@@ -519,6 +511,32 @@ fn in_order<P: AsRef<Path>>((a_time, a): &(i64, P), (b_time, b): &(i64, P)) -> O
     a_time
         .cmp(b_time)
         .then_with(|| names::natural(a.as_ref().as_os_str(), b.as_ref().as_os_str()))
+}
+
+/// Those of many files that come first, in no order, and whether there are more. Never are many more than those in memory: a list of
+/// a hundred thousand would stay with every thread that once made one.
+fn first_of<'p>(files: impl Iterator<Item = (i64, &'p Path)>, most: usize) -> (Vec<(i64, &'p Path)>, bool) {
+    let mut first = Vec::with_capacity(most * 2);
+    let (mut last, mut is_cut) = (None, false);
+    let cut = |first: &mut Vec<(i64, &'p Path)>| {
+        let last = *first.select_nth_unstable_by(most - 1, in_order).1;
+        first.truncate(most);
+        last
+    };
+    for one in files {
+        if last.is_some_and(|last| in_order(&one, &last) == Ordering::Greater) {
+            continue;
+        }
+        first.push(one);
+        if first.len() == most * 2 {
+            (last, is_cut) = (Some(cut(&mut first)), true);
+        }
+    }
+    if first.len() > most {
+        is_cut = true;
+        cut(&mut first);
+    }
+    (first, is_cut)
 }
 
 /// What an entry is to the folder; `None` for what is left alone.

@@ -94,7 +94,7 @@ fn connect(path: &Path, access: Access, create: OpenFlags) -> Result<Connection,
     connection.busy_handler(Some(wait_for_lock)).map_err(named)?;
     connection.set_prepared_statement_cache_capacity(64);
     // FULL: a commit that was answered survives a power cut, which is what the ledger promises.
-    let cache_kib = if access == Access::Write { 24 * 1024 } else { 2 * 1024 };
+    let cache_kib = if access == Access::Write { 16 * 1024 } else { 2 * 1024 };
     connection
         .execute_batch(&format!(
             "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
