@@ -4,6 +4,8 @@
 mod accounts;
 mod deals;
 mod faults;
+mod lists;
+mod orders;
 mod people;
 mod repeats;
 mod wire;
@@ -12,7 +14,7 @@ use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
 use std::process::Stdio;
 
-use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tenantry_foundation::clock::Clock;
@@ -51,7 +53,8 @@ pub(crate) struct Said {
 impl Said {
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+        let text = self.text.strip_prefix('\u{feff}').unwrap_or(&self.text);
+        serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
     #[track_caller]
@@ -368,7 +371,8 @@ async fn the_command_says_where_it_is_and_its_state_can_be_looked_into() {
 async fn unknown_paths_and_methods_are_told_apart() {
     let here = Here::new().await;
     assert_eq!(here.get("/v1//v1/customers").await.status, 404);
+    assert_eq!(here.get("//v1//Customers//").await.status, 200);
     assert_eq!(here.get("/customers").await.status, 404);
     assert_eq!(here.delete("/v1/customers").await.status, 405);
-    assert_eq!(here.get("/V1/Customers/").await.status, StatusCode::OK.as_u16());
+    assert_eq!(here.get("/V1/Customers/").await.status, 200);
 }

@@ -46,7 +46,7 @@ pub(super) fn check(address: &Json, path: &str) -> Result<(), Refused> {
 /// `POST validations/address`: 200 whatever comes of it. A street without a house number is taken for incomplete.
 pub(super) fn validate(call: &mut Call<'_>) -> ReplyResult {
     let address = call.request.object()?;
-    let mut body = json!({ "originalAddress": address });
+    let mut body = json!({ "originalAddress": address, "suggestedAddresses": [] });
     let street = json::text(address, "addressLine1");
     let status = if let Err(Refused::Answer(refusal)) = check(address, "address") {
         let why = refusal.body.as_ref().map_or("", |body| json::text(body, "description"));

@@ -17,6 +17,9 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("MicrosoftCustomerAgreement", "0c0a0001-5a5d-4b0c-8000-000000000002"),
 ];
 
+/// Where the text of an agreement is.
+const LINK: &str = "https://agreements.sandbox.example";
+
 /// `GET agreements?agreementType=`: those of the older type unless another is asked for, `*` for all.
 #[expect(clippy::unnecessary_wraps, reason = "operations have one signature")]
 pub(super) fn templates(call: &mut Call<'_>) -> ReplyResult {
@@ -28,11 +31,11 @@ pub(super) fn templates(call: &mut Call<'_>) -> ReplyResult {
             json!({
                 "templateId": template,
                 "agreementType": name,
-                "agreementLink": "https://agreements.sandbox.example",
+                "agreementLink": LINK,
                 "versionRank": 0,
             })
         });
-    Ok(HttpReply::ok(collection(items.collect())))
+    Ok(HttpReply::ok(collection(call, items.collect())))
 }
 
 /// `GET customers/{id}/agreements`: with a count, but without the rest of what collections have.
@@ -82,6 +85,7 @@ pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
         ));
     }
     let mut agreement = given.clone();
+    agreement["agreementLink"] = LINK.into();
     agreement["userId"] = call.caller.partner.to_string().into();
     let (id, _) = call.fresh()?;
     let agreement = Resource::new(id, customer.id, agreement);
@@ -119,6 +123,8 @@ pub(super) fn qualify(call: &mut Call<'_>) -> ReplyResult {
     let mut made = json!({ "qualification": name });
     if vetted {
         made["vettingStatus"] = "InReview".into();
+        // The service tells it in both spellings, here in one and there in the other.
+        made["vettingCreateDate"] = moment(call.now).into();
         made["vettingCreatedDate"] = moment(call.now).into();
     }
     let (id, _) = call.fresh()?;

@@ -1,4 +1,5 @@
-//! Audit records: every changing call leaves one, in its own transaction, with the correlation id it came with.
+//! Audit records: every changing call that Microsoft has a word for leaves one, in its own transaction, with the
+//! correlation id it came with.
 
 use serde_json::{Value as Json, json};
 
@@ -16,8 +17,12 @@ const KEPT: i64 = 90 * DAY;
 const USUAL: i64 = 30 * DAY;
 const LARGEST_PAGE: i64 = 500;
 
-/// Writes the record of a call: of which resource, and what its operation is called unless the call says otherwise.
-pub(super) fn leave(call: &mut Call<'_>, resource: &str, usual: &str, made: bool) -> Result<(), DbError> {
+/// What an operation goes by besides size and filter.
+const GIVEN: &[&str] = &["startDate", "endDate"];
+
+/// Writes the record of a call: of which resource and operation, unless the call says otherwise.
+pub(super) fn leave(call: &mut Call<'_>, usual: (&'static str, &'static str), made: bool) -> Result<(), DbError> {
+    let (resource, operation) = call.note.of.unwrap_or(usual);
     let id = next_id(call.tx)?;
     let customer = call.note.customer.take();
     let data: Vec<Json> = call
@@ -33,7 +38,7 @@ pub(super) fn leave(call: &mut Call<'_>, resource: &str, usual: &str, made: bool
         "applicationId": "sandbox",
         "resourceType": resource,
         "resourceNewValue": json::pascal(&json::redacted(&call.request.body)).to_string(),
-        "operationType": call.note.operation.unwrap_or(usual),
+        "operationType": operation,
         "operationDate": moment(call.now),
         "operationStatus": if made { "succeeded" } else { "failed" },
         "originalCorrelationId": call.request.correlation_id,
@@ -62,8 +67,8 @@ pub(super) fn leave(call: &mut Call<'_>, resource: &str, usual: &str, made: bool
 
 /// `GET auditrecords`.
 pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
-    let page = ServedPage::asked(call, LARGEST_PAGE)?;
-    let date = |name: &str| match call.request.query(name) {
+    let page = ServedPage::asked(call, LARGEST_PAGE, GIVEN)?;
+    let date = |name: &str| match page.with(name) {
         None => Ok(None),
         Some(text) => match millis(text) {
             Some(at) => Ok(Some(at)),
@@ -76,22 +81,17 @@ pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     if from < call.now - KEPT - DAY {
         return Err(refuse(400, 2000, "The start date is more than 90 days ago."));
     }
-    let mut wheres = "id > $1 AND at BETWEEN $2 AND $3 AND partner = $4".to_owned();
-    let mut params: Vec<Value> = vec![
-        page.after.into(),
-        from.into(),
-        to.into(),
-        call.caller.partner.to_string().into(),
-    ];
+    let mut wheres = format!("{} AND at BETWEEN $1 AND $2 AND partner = $3", page.condition("id"));
+    let mut params: Vec<Value> = vec![from.into(), to.into(), call.caller.partner.to_string().into()];
     if let Some(filter) = &page.filter {
         let (clause, value) = match filter.field.as_str() {
             "companyname" => (
-                "instr(lower(json_extract(body, '$.customerName')), $5) > 0",
+                "instr(lower(json_extract(body, '$.customerName')), $4) > 0",
                 filter.value.to_lowercase(),
             ),
-            "customerid" => ("lower(customer) = $5", filter.value.to_lowercase()),
+            "customerid" => ("lower(customer) = $4", filter.value.to_lowercase()),
             "resourcetype" => (
-                "replace(resource, '_', '') = $5",
+                "replace(resource, '_', '') = $4",
                 filter.value.to_lowercase().replace('_', ""),
             ),
             _ => {
@@ -105,10 +105,7 @@ pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
         wheres = format!("{wheres} AND {clause}");
         params.push(value.into());
     }
-    let sql = format!(
-        "SELECT id, body FROM sandbox_audit WHERE {wheres} ORDER BY id LIMIT {}",
-        page.size + 1
-    );
+    let sql = format!("SELECT id, body FROM sandbox_audit WHERE {wheres} {}", page.order("id"));
     let rows = call.tx.query(&sql, &params)?;
     let mut records = Vec::with_capacity(rows.len());
     for row in &rows {

@@ -13,8 +13,8 @@ use tenantry_foundation::db::{DbError, Tx};
 /// What the audit record of a call says besides what every call has.
 #[derive(Debug, Default)]
 pub(super) struct Note {
-    /// The type of the operation, if it is not the one in the table of operations.
-    pub(super) operation: Option<&'static str>,
+    /// The type of the resource and of the operation, if they are not those in the table of operations.
+    pub(super) of: Option<(&'static str, &'static str)>,
     /// GUID and name of the customer.
     pub(super) customer: Option<(String, String)>,
     pub(super) data: Vec<(&'static str, String)>,

@@ -76,6 +76,35 @@ impl CountryRules {
     }
 }
 
+/// Numbers that companies pay value-added tax under: a regular expression, the form, and a sample.
+#[rustfmt::skip]
+const VAT: &[(&str, &str, &str, &str)] = &[
+    ("GB", r"^GB\d{9}$", "GB#########", "GB123456782"),
+    ("DE", r"^DE\d{9}$", "DE#########", "DE123456788"),
+    ("AT", r"^ATU\d{8}$", "ATU########", "ATU12345675"),
+    ("CH", r"^CHE\d{9}(MWST|TVA|IVA)?$", "CHE#########", "CHE123456788"),
+    ("FR", r"^FR[A-Z0-9]{2}\d{9}$", "FR***********", "FR40123456824"),
+    ("IT", r"^IT\d{11}$", "IT###########", "IT12345670017"),
+    ("ES", r"^ES[A-Z0-9]\d{7}[A-Z0-9]$", "ES*#######*", "ESA12345674"),
+    ("NL", r"^NL\d{9}B\d{2}$", "NL#########B##", "NL123456782B12"),
+    ("PT", r"^PT[\d]{9,9}$", "PT#########", "PT123456789"),
+    ("PL", r"^PL\d{10}$", "PL##########", "PL1234567883"),
+];
+
+/// Other tax numbers, which may be left out.
+#[rustfmt::skip]
+const TAX: &[(&str, &str, &str)] = &[
+    ("US", "", ""),
+    ("CA", "#########RT####", "123456789RT0001"),
+    ("IN", "##AAAAA####A#A#", "22AAAAA0000A1Z5"),
+    ("BR", "##############", "12345678000195"),
+    ("AU", "###########", "51824753556"),
+];
+
+/// Phone numbers in North America, and anywhere else.
+const PHONE_AMERICA: &str = r"^(1[ \-\/\.]?)?(\((\d{3})\)|(\d{3}))[ \-\/\.]?(\d{3})[ \-\/\.]?(\d{4})$";
+const PHONE: &str = r"^\+?[\d \-\/\.\(\)]{5,20}$";
+
 /// Countries whose customers need a registration number and a phone number.
 #[rustfmt::skip]
 const REGISTERED: &[&str] = &[
@@ -132,6 +161,8 @@ fn fits(form: &str, text: &str) -> bool {
 pub(super) fn rules(call: &mut Call<'_>) -> ReplyResult {
     let code = call.places.first().map_or("", String::as_str);
     let country = find(code).ok_or_else(|| refuse(404, 1000, "Not found").about([code]))?;
+    let vat = VAT.iter().find(|(code, ..)| *code == country.code);
+    let tax = TAX.iter().find(|(code, ..)| *code == country.code);
     let mut body = json!({
         "iso2Code": country.code,
         "defaultCulture": country.cultures.first(),
@@ -141,15 +172,26 @@ pub(super) fn rules(call: &mut Call<'_>) -> ReplyResult {
         "supportedCulturesList": country.cultures,
         "isPostalCodeRequired": !country.postal.0.is_empty(),
         "isCityRequired": country.city_required,
-        "isVatIdSupported": false,
-        "isTaxIdSupported": false,
-        "isTaxIdOptional": false,
+        "isVatIdSupported": vat.is_some(),
+        "phoneNumberRegex": if country.calling == "1" { PHONE_AMERICA } else { PHONE },
+        "isTaxIdSupported": tax.is_some(),
+        "isTaxIdOptional": tax.is_some(),
         "isRegistrationNumberSupported": needs_registration(country.code),
         "countryCallingCodesList": [country.calling],
         "attributes": { "objectType": "CountryValidationRules" },
     });
     if !country.postal.0.is_empty() {
         body["postalCodeRegex"] = country.postal.0.into();
+    }
+    if let Some((_, regex, ..)) = vat {
+        body["vatIdRegex"] = (*regex).into();
+    }
+    let forms = vat
+        .map(|(_, _, form, sample)| (form, sample))
+        .or(tax.map(|(_, form, sample)| (form, sample)));
+    if let Some((form, sample)) = forms.filter(|(form, _)| !form.is_empty()) {
+        body["taxIdFormat"] = (*form).into();
+        body["taxIdSample"] = (*sample).into();
     }
     Ok(HttpReply::ok(body))
 }

@@ -33,9 +33,9 @@ pub(super) fn is_taken(tx: &mut dyn Tx, domain: &str) -> Result<bool, DbError> {
 
 /// `GET customers`.
 pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
-    let page = ServedPage::asked(call, LARGEST_PAGE)?;
-    let mut rest = "WHERE t.relationship <> 'none' AND t.id > $1".to_owned();
-    let mut params: Vec<Value> = vec![page.after.into()];
+    let page = ServedPage::asked(call, LARGEST_PAGE, &[])?;
+    let mut rest = format!("WHERE t.relationship <> 'none' AND {}", page.condition("t.id"));
+    let mut params: Vec<Value> = Vec::new();
     if call.shared.has(Quirk::LaggingLists) {
         rest.push_str(" AND t.id < (SELECT MAX(id) FROM customers)");
     }
@@ -44,7 +44,7 @@ pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
         rest = format!("{rest} AND {clause}");
         params.push(value.into());
     }
-    let rest = format!("{rest} ORDER BY t.id LIMIT {}", page.size + 1);
+    let rest = format!("{rest} {}", page.order("t.id"));
     let found = record::select(call.tx, &CUSTOMER, &rest, &params)?;
     Ok(page.reply(call, "customers", found, short))
 }
@@ -60,8 +60,8 @@ fn condition(filter: &PageFilter) -> Result<(String, String), Refused> {
     };
     let value = key::fold(&filter.value).into_owned();
     match filter.operator.as_str() {
-        "starts_with" | "startswith" => Ok((format!("instr(lower({column}), $2) = 1"), value)),
-        "equals" => Ok((format!("lower({column}) = $2"), value)),
+        "starts_with" | "startswith" => Ok((format!("instr(lower({column}), $1) = 1"), value)),
+        "equals" => Ok((format!("lower({column}) = $1"), value)),
         _ => Err(refuse(400, 2000, "The operators are starts_with and equals.")),
     }
 }
@@ -235,7 +235,7 @@ pub(super) fn patch(call: &mut Call<'_>) -> ReplyResult {
     if body["allowDelegatedAccess"] != false {
         return Err(bad_member("relationshipToPartner", "can only be set to none"));
     }
-    call.note.operation = Some("remove_delegated_admin_privileges");
+    call.note.of = Some(("partner_customer_dap", "dap_admin_relationship_terminated"));
     let mut customer = call.customer()?;
     customer.put("allowDelegatedAccess", false);
     record::update(call.tx, &CUSTOMER, &mut customer)?;

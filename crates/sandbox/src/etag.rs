@@ -1,4 +1,4 @@
-//! Etags, in the two forms the contract knows.
+//! Etags, in the two forms the contract knows, and base 64.
 
 use sha2::{Digest, Sha256};
 
@@ -15,7 +15,12 @@ pub(super) fn versioned(id: &str, version: i64) -> String {
     base64(format!("{{\"id\":\"{}\",\"version\":{version}}}", id.to_ascii_lowercase()).as_bytes())
 }
 
-fn base64(bytes: &[u8]) -> String {
+/// What a trace of a call begins with: the first bytes of its id's hash.
+pub(super) fn vector(id: &str) -> String {
+    base64(&Sha256::digest(id)[..12])
+}
+
+pub(super) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for three in bytes.chunks(3) {

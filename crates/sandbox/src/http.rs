@@ -20,7 +20,7 @@ use super::reply::{HttpReply, Refused, ReplyResult, refuse};
 use super::request::HttpRequest;
 use super::routes::{Operation, RouteMatch, find};
 use super::tokens::Grant;
-use super::{Shared, admin, audit, lock, replay, tokens};
+use super::{Shared, admin, audit, etag, lock, replay, tokens};
 use tenantry_foundation::db::{DbError, Tx};
 
 /// Larger bodies are refused.
@@ -51,7 +51,8 @@ async fn answer(
         .first()
         .is_some_and(|first| first.eq_ignore_ascii_case("sandbox"))
     {
-        return render(&shared, &request, &admin::answer(&shared, &request).await, false);
+        let reply = admin::answer(&shared, &request).await;
+        return render(&shared, &request, &reply, Speaker::Other);
     }
     let token = tokens::endpoint(&request.segments).map(|(tenant, second)| (tenant.to_owned(), second));
     let found = match &token {
@@ -97,8 +98,15 @@ async fn answer(
         switch.cut();
         return bare(StatusCode::NO_CONTENT);
     }
-    let changes = operation.is_some_and(|operation| operation.leaves.is_some());
-    let response = render(&shared, &request, &reply, changes);
+    let speaker = match operation {
+        // That is the gateway.
+        _ if reply.status == 429 => Speaker::Other,
+        Some(operation) => Speaker::Service {
+            changes: operation.changes,
+        },
+        None => Speaker::Other,
+    };
+    let response = render(&shared, &request, &reply, speaker);
     if fault == Some(InjectedFault::SlowBody) {
         return slowly(response, shared.options.slow_body).await;
     }
@@ -116,7 +124,7 @@ fn count(
     let tally = counters.of(name);
     tally.calls += 1;
     tally.faults += u64::from(fault.is_some());
-    if operation.is_some_and(|operation| operation.leaves.is_some()) {
+    if operation.is_some_and(|operation| operation.changes) {
         counters.request(name, &request.id, |counted| counted.calls += 1);
     }
 }
@@ -202,18 +210,17 @@ async fn run(shared: &Arc<Shared>, request: &Arc<HttpRequest>, call: RoutedCall,
             note: Note::default(),
         };
         let refusal = fault.and_then(InjectedFault::refusal);
-        let (reply, effect) = match operation.leaves {
-            Some(_) => change(&mut call, operation, refusal)?,
-            None => (
-                settled(refusal.map_or_else(|| (operation.run)(&mut call), Err))?,
-                Effect::Refused,
-            ),
+        let (reply, effect) = if operation.changes {
+            change(&mut call, operation, refusal)?
+        } else {
+            let reply = settled(refusal.map_or_else(|| (operation.run)(&mut call), Err))?;
+            (reply, Effect::Refused)
         };
         // Here and not below, where nobody may be waiting any more.
         tally(&own, operation, &asked, &effect);
         Ok(reply)
     };
-    let done = if operation.leaves.is_some() {
+    let done = if operation.changes {
         shared.db.write(work).await
     } else {
         shared.db.read(work).await
@@ -255,8 +262,8 @@ fn change(
     }
     call.tx.exec("RELEASE effect", &[])?;
     let reply = settled(outcome)?;
-    if let Some((resource, usual)) = operation.leaves {
-        audit::leave(call, resource, usual, made)?;
+    if let Some(words) = operation.leaves {
+        audit::leave(call, words, made)?;
     }
     replay::record(call.tx, call.shared, call.request, &reply, call.now)?;
     Ok((reply, if made { Effect::Made } else { Effect::Refused }))
@@ -288,14 +295,26 @@ fn unavailable() -> Response<Body> {
     response
 }
 
-fn render(shared: &Shared, request: &HttpRequest, reply: &HttpReply, changes: bool) -> Response<Body> {
+/// Who answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speaker {
+    /// An operation of the service, which may change something.
+    Service { changes: bool },
+    /// The gateway, the token endpoint or the sandbox itself.
+    Other,
+}
+
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+fn render(shared: &Shared, request: &HttpRequest, reply: &HttpReply, speaker: Speaker) -> Response<Body> {
     let quirks = lock(&shared.trouble).quirks.clone();
+    let changes = speaker == Speaker::Service { changes: true };
     let silent = changes && reply.status < 300 && quirks.contains(&Quirk::EmptyAnswers);
     let mut bytes = Vec::new();
     if let Some(mut body) = reply.body.clone().filter(|_| !silent && request.method != Method::HEAD) {
         quirks::bend(&quirks, reply.status, &mut body);
-        if quirks.contains(&Quirk::Bom) {
-            bytes.extend_from_slice(b"\xef\xbb\xbf");
+        if speaker != Speaker::Other && !quirks.contains(&Quirk::NoBom) {
+            bytes.extend_from_slice(MARK);
         }
         bytes.extend_from_slice(body.to_string().as_bytes());
     }
@@ -306,8 +325,17 @@ fn render(shared: &Shared, request: &HttpRequest, reply: &HttpReply, changes: bo
         ("MS-CorrelationId", request.correlation_id.clone()),
         ("X-Locale", request.header("x-locale").unwrap_or("en-US").to_owned()),
     ];
+    // Nobody goes by these, but the service sends them.
+    let traced = (speaker != Speaker::Other).then(|| {
+        [
+            ("MS-CV", format!("{}.0", etag::vector(&request.id))),
+            ("MS-ServerId", "000001".to_owned()),
+            ("Request-Context", format!("appId=cid-v1:{}", super::PARTNER)),
+        ]
+    });
     let typed = (!bytes.is_empty()).then(|| ("Content-Type", "application/json; charset=utf-8".to_owned()));
-    for (name, value) in own.into_iter().chain(typed).chain(reply.headers.iter().cloned()) {
+    let all = own.into_iter().chain(traced.into_iter().flatten()).chain(typed);
+    for (name, value) in all.chain(reply.headers.iter().cloned()) {
         let name = HeaderName::from_bytes(name.as_bytes());
         if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) {
             response.headers_mut().insert(name, value);

@@ -27,6 +27,7 @@ mod agreements;
 mod audit;
 mod billing;
 mod call;
+mod carts;
 mod catalogue;
 mod counters;
 mod countries;
@@ -56,6 +57,7 @@ mod state;
 mod subscriptions;
 mod tokens;
 mod transfers;
+mod usage;
 mod users;
 
 use std::io;

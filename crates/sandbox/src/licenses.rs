@@ -3,12 +3,16 @@
 use serde_json::{Value as Json, json};
 
 use super::call::Call;
+use super::catalogue::ServicePlan;
 use super::paging::collection;
-use super::record::{self, USER};
+use super::record::{self, Resource, USER};
 use super::reply::{HttpReply, Refused, ReplyResult, bad_member, refuse};
 use super::seats::{of, take};
 use super::{catalogue, json, users};
 use tenantry_foundation::db::{DbError, Tx};
+
+/// The services that a user does without, by SKU: a note of our own in the user's record.
+const WITHOUT: &str = "_without";
 
 /// Seats of one SKU.
 struct SkuSeats {
@@ -38,11 +42,26 @@ fn seats(tx: &mut dyn Tx, customer: i64) -> Result<Vec<SkuSeats>, DbError> {
 fn sku(seats: &SkuSeats) -> Json {
     json!({
         "id": seats.sku_id,
-        "name": catalogue::name_of_sku(&seats.sku_id).unwrap_or(&seats.part_number),
+        "name": catalogue::by_sku(&seats.sku_id).map_or(seats.part_number.as_str(), |product| product.name),
         "skuPartNumber": seats.part_number,
         "targetType": "User",
         "licenseGroupId": catalogue::group_of_sku(&seats.sku_id),
     })
+}
+
+/// The services of a SKU: as a tenant has them, or a user, who may be without some.
+fn plans(sku_id: &str, status: impl Fn(&ServicePlan) -> &'static str) -> Json {
+    let all = catalogue::by_sku(sku_id).map_or(&[][..], |product| product.plans());
+    let plan = |plan: &ServicePlan| {
+        json!({
+            "displayName": plan.name,
+            "serviceName": plan.service,
+            "id": plan.id,
+            "capabilityStatus": status(plan),
+            "targetType": if plan.of_tenant { "Tenant" } else { "User" },
+        })
+    };
+    all.iter().map(plan).collect()
 }
 
 /// Whether a SKU is of the groups that were asked for; who names none means the first.
@@ -67,12 +86,12 @@ pub(super) fn subscribed(call: &mut Call<'_>) -> ReplyResult {
             "totalUnits": one.held,
             "warningUnits": 0,
             "productSku": sku(one),
-            "servicePlans": [],
+            "servicePlans": plans(&one.sku_id, |_| "Enabled"),
             "capabilityStatus": "Enabled",
             "attributes": { "objectType": "SubscribedSku" },
         })
     });
-    Ok(HttpReply::ok(collection(items.collect())))
+    Ok(HttpReply::ok(collection(call, items.collect())))
 }
 
 /// `GET customers/{id}/users/{id}/licenses`.
@@ -87,9 +106,17 @@ pub(super) fn of_user(call: &mut Call<'_>) -> ReplyResult {
     let items = items.map(|seats| {
         let mut product = sku(seats);
         json::take(&mut product, "targetType");
-        json!({ "servicePlans": [], "productSku": product, "attributes": { "objectType": "License" } })
+        let without = &user.body[WITHOUT][&seats.sku_id];
+        let status = |plan: &ServicePlan| {
+            let is_without = without
+                .as_array()
+                .is_some_and(|ids| ids.iter().any(|id| *id == plan.id));
+            if is_without { "Disabled" } else { "Assigned" }
+        };
+        let plans = plans(&seats.sku_id, status);
+        json!({ "servicePlans": plans, "productSku": product, "attributes": { "objectType": "License" } })
     });
-    Ok(HttpReply::ok(collection(items.collect())))
+    Ok(HttpReply::ok(collection(call, items.collect())))
 }
 
 /// `POST customers/{id}/users/{id}/licenseupdates`. What is taken away is free for what is given.
@@ -129,6 +156,7 @@ pub(super) fn update(call: &mut Call<'_>) -> ReplyResult {
             call.remark("RemovedLicenseSkuId", sku);
         }
     }
+    leave_out(&mut user, &given)?;
     for sku in &assign {
         if !held.contains(sku) {
             take_free(call.tx, customer.id, customer.text("id"), sku)?;
@@ -147,6 +175,27 @@ pub(super) fn update(call: &mut Call<'_>) -> ReplyResult {
         }
     }
     Ok(HttpReply::json(201, answer))
+}
+
+/// Notes which services of the assigned SKUs the user is to be without.
+fn leave_out(user: &mut Resource, given: &Json) -> Result<(), Refused> {
+    for one in given["licensesToAssign"].as_array().into_iter().flatten() {
+        let sku = json::text(one, "skuId").to_ascii_lowercase();
+        let left_out = one["excludedPlans"].as_array().cloned().unwrap_or_default();
+        let plans = catalogue::by_sku(&sku).map_or(&[][..], |product| product.plans());
+        let mut ids = Vec::new();
+        for wanted in &left_out {
+            let found = plans
+                .iter()
+                .find(|plan| wanted.as_str().is_some_and(|id| id.eq_ignore_ascii_case(plan.id)));
+            let found = found.ok_or_else(|| bad_member("licensesToAssign.excludedPlans", "is no service of the SKU"));
+            ids.push(Json::from(found?.id));
+        }
+        if !sku.is_empty() {
+            user.put(&format!("{WITHOUT}.{sku}"), ids);
+        }
+    }
+    Ok(())
 }
 
 fn take_free(tx: &mut dyn Tx, customer: i64, guid: &str, sku: &str) -> Result<(), Refused> {

@@ -16,8 +16,10 @@ pub enum Quirk {
     /// A stale etag is answered 412 instead of 400
     #[value(name = "etag-412")]
     Etag412,
-    /// Bodies begin with a byte order mark
-    Bom,
+    /// Bodies begin with no byte order mark, which the service puts there
+    NoBom,
+    /// Passwords of two kinds of characters will do, as in Microsoft's samples
+    LaxPasswords,
     /// Words such as a status are ones nobody has heard of
     UnknownEnums,
     /// Times come without a zone

@@ -12,8 +12,10 @@ use tenantry_foundation::clock::Clock;
 /// One request.
 pub(super) struct HttpRequest {
     pub(super) method: Method,
-    /// Without the empty one that a trailing slash leaves.
+    /// Without empty ones: clients put a path that begins with a slash behind one that ends with one.
     pub(super) segments: Vec<String>,
+    /// The address after the version, as it was written and with its query: what a link to it says.
+    pub(super) own: String,
     query: Vec<(String, String)>,
     headers: HeaderMap,
     /// The body as it came.
@@ -33,9 +35,11 @@ impl HttpRequest {
         let Parts {
             method, uri, headers, ..
         } = head;
-        let path = uri.path();
-        let path = path.strip_prefix('/').unwrap_or(path);
-        let path = path.strip_suffix('/').unwrap_or(path);
+        let written: Vec<&str> = uri.path().split('/').filter(|part| !part.is_empty()).collect();
+        let mut own = format!("/{}", written.get(1..).unwrap_or_default().join("/"));
+        if let Some(query) = uri.query().filter(|query| !query.is_empty()) {
+            own = format!("{own}?{query}");
+        }
         let text = raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&raw);
         let read = (!text.is_empty()).then(|| serde_json::from_slice::<Value>(text));
         let unreadable = matches!(read, Some(Err(_)));
@@ -44,7 +48,8 @@ impl HttpRequest {
             given.map_or_else(|| clock.fresh_id().to_string(), |id| id.trim().to_owned())
         };
         Self {
-            segments: path.split('/').map(decoded).collect(),
+            segments: written.into_iter().map(decoded).collect(),
+            own,
             query: pairs(uri.query().unwrap_or_default()),
             id: id_of("ms-requestid"),
             correlation_id: id_of("ms-correlationid"),
@@ -173,7 +178,8 @@ mod tests {
             .into_parts()
             .0;
         let request = HttpRequest::new(head, Vec::new(), &Clock::held(0));
-        assert_eq!(request.segments, ["v1", "", "x"]);
+        assert_eq!(request.segments, ["v1", "x"]);
+        assert_eq!(request.own, "/x?Size=5&a=1&a=2&empty=");
         assert_eq!(request.query("size"), Some("5"));
         assert_eq!(request.query("empty"), None);
         assert_eq!(request.query_all("A"), ["1", "2"]);

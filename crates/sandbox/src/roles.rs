@@ -1,15 +1,17 @@
 //! Directory roles and who has them.
 
 use serde_json::{Value as Json, json};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::call::Call;
+use super::catalogue::guid_of;
 use super::json;
-use super::paging::collection;
+use super::paging::{ServedPage, collection};
 use super::record::{self, Resource, USER};
 use super::reply::{HttpReply, Refused, ReplyResult, bad_member, refuse};
 use super::users;
+
+const LARGEST_PAGE: i64 = 100;
 
 /// Roles of every tenant.
 const ROLES: &[&str] = &[
@@ -30,10 +32,7 @@ const ROLES: &[&str] = &[
 
 /// A role's id in a tenant: every tenant has its own.
 fn id(customer: &Resource, role: &str) -> String {
-    let hash = Sha256::digest(format!("{} {role}", customer.text("id")));
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&hash[..16]);
-    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+    guid_of(&format!("{} {role}", customer.text("id"))).to_string()
 }
 
 fn of(user: &Resource) -> Vec<String> {
@@ -57,7 +56,7 @@ fn shown(customer: &Resource, role: &str) -> Json {
 pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let items = ROLES.iter().map(|role| shown(&customer, role));
-    Ok(HttpReply::ok(collection(items.collect())))
+    Ok(HttpReply::ok(collection(call, items.collect())))
 }
 
 /// `GET customers/{id}/users/{id}/directoryroles`.
@@ -65,7 +64,7 @@ pub(super) fn of_user(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let user = users::named(call, &customer)?;
     let items = of(&user).iter().map(|role| shown(&customer, role)).collect();
-    Ok(HttpReply::ok(collection(items)))
+    Ok(HttpReply::ok(collection(call, items)))
 }
 
 fn member(call: &Call<'_>, customer: &Resource, role: &str, user: &Resource) -> Json {
@@ -82,11 +81,21 @@ fn member(call: &Call<'_>, customer: &Resource, role: &str, user: &Resource) -> 
 pub(super) fn members(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let role = named(call, &customer)?;
-    let rest = "WHERE t.customer = $1 AND instr(';' || t.roles || ';', $2) > 0 ORDER BY t.id";
+    let page = ServedPage::asked(call, LARGEST_PAGE, &[])?;
+    let rest = format!(
+        "WHERE t.customer = $1 AND instr(';' || t.roles || ';', $2) > 0 AND {} {}",
+        page.condition("t.id"),
+        page.order("t.id")
+    );
     let wanted = format!(";{role};");
-    let found = record::select(call.tx, &USER, rest, &[customer.id.into(), wanted.into()])?;
-    let items = found.iter().map(|user| member(call, &customer, role, user)).collect();
-    Ok(HttpReply::ok(collection(items)))
+    let found = record::select(call.tx, &USER, &rest, &[customer.id.into(), wanted.into()])?;
+    let path = format!(
+        "customers/{}/directoryroles/{}/usermembers",
+        customer.text("id"),
+        id(&customer, role)
+    );
+    let call = &*call;
+    Ok(page.reply(call, &path, found, |user| member(call, &customer, role, user)))
 }
 
 /// `POST customers/{id}/directoryroles/{id}/usermembers`.

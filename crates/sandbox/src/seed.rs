@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use super::faults::Dice;
+use super::orders::{self, ORDER};
 use super::record::{self, CUSTOMER, Resource, SUBSCRIPTION, USER};
-use super::state::{count, moment, next_id};
-use super::subscriptions::CANCEL_WITHIN;
-use super::{PARTNER, Shared, catalogue, seats, users};
+use super::state::{count, next_id};
+use super::subscriptions::built::{self, New, Terms};
+use super::{PARTNER, Shared, catalogue, documents, seats, users};
 use tenantry_foundation::db::{DbError, Tx};
 use tenantry_foundation::installation::Installation;
 
@@ -127,8 +128,43 @@ fn customer(
     record::insert(tx, &CUSTOMER, &record)?;
     record::add_domain(tx, id, &domain)?;
     let people = 2 + dice.below(6);
-    let seats = (id, people as i64 + seats);
-    let sku = subscription(tx, installation, now, dice, seats)?;
+    let mut seller = Seller {
+        tx: &mut *tx,
+        installation,
+        customer: &record,
+        now,
+    };
+    let quantity = people as i64 + seats;
+    let product = dice.below(catalogue::LICENSES as u64) as usize;
+    // Some can still be cancelled, most cannot.
+    let began = dice.below(300) as i64;
+    let renews = dice.below(4) > 0;
+    let first = &catalogue::PRODUCTS[product];
+    seller.sell(&Sale {
+        offer: first.offer,
+        quantity,
+        days: began,
+        terms: ("monthly", "P1Y"),
+        renews,
+    })?;
+    let mut sku = first.sku_id.to_owned();
+    if catalogue::group_of_sku(&sku) != "group1" {
+        // Licences of the first group are what everybody asks about.
+        let usual = &catalogue::PRODUCTS[catalogue::EXCHANGE];
+        seller.sell(&Sale {
+            offer: usual.offer,
+            quantity,
+            days: began,
+            terms: ("monthly", "P1Y"),
+            renews,
+        })?;
+        usual.sku_id.clone_into(&mut sku);
+    }
+    for sale in MORE[number as usize % MORE.len()] {
+        if sale.offer != first.offer {
+            seller.sell(sale)?;
+        }
+    }
     for person in 0..people {
         let tenant = Tenant {
             customer: id,
@@ -142,53 +178,96 @@ fn customer(
     users::count_in(tx, id, people as i64)
 }
 
-/// One subscription of a known product, with that many seats; its SKU.
-fn subscription(
-    tx: &mut dyn Tx,
+/// Something that a customer bought.
+struct Sale {
+    offer: &'static str,
+    quantity: i64,
+    /// How many days ago.
+    days: i64,
+    /// Billing cycle and term.
+    terms: (&'static str, &'static str),
+    renews: bool,
+}
+
+const fn sale(offer: &'static str, quantity: i64, days: i64, terms: (&'static str, &'static str)) -> Sale {
+    Sale {
+        offer,
+        quantity,
+        days,
+        terms,
+        renews: true,
+    }
+}
+
+/// What customers have besides their first subscription, in turn: every sort and term there is, and sometimes nothing.
+const MORE: &[&[Sale]] = &[
+    &[sale("SBX000000003:0001:SBX00000000C", 4, 12, ("monthly", "P1M"))],
+    &[sale("DZH318Z0BPS6:0001:DZH318Z0BMXB", 1, 90, ("monthly", ""))],
+    &[],
+    &[
+        sale("031c9e47-4802-4248-838e-778fb1d2cc05", 5, 200, ("monthly", "P1Y")),
+        sale("MS-AZR-0145P", 1, 400, ("monthly", "")),
+    ],
+    &[
+        sale("SBX000000005:0001:SBX00000000E", 6, 3, ("annual", "P1Y")),
+        sale("SBX000000007:0003:SBX00000000G", 1, 40, ("annual", "P1Y")),
+    ],
+    &[],
+];
+
+/// Writes what a customer bought.
+struct Seller<'a> {
+    tx: &'a mut dyn Tx,
     installation: Installation,
+    customer: &'a Resource,
     now: i64,
-    dice: &mut Dice,
-    (customer, quantity): (i64, i64),
-) -> Result<String, DbError> {
-    let product = &catalogue::PRODUCTS[dice.below(catalogue::PRODUCTS.len() as u64) as usize];
-    let id = next_id(tx)?;
-    let order = next_id(tx)?;
-    // Some can still be cancelled, most cannot.
-    let began = now - dice.below(300) as i64 * DAY;
-    let record = Resource {
-        id,
-        customer,
-        version: 1,
-        body: json!({
-            "id": installation.guid(id),
-            "offerId": product.offer,
-            "offerName": product.name,
-            "friendlyName": product.name,
-            "productType": { "id": "OnlineServicesNCE", "displayName": "OnlineServicesNCE" },
-            "quantity": quantity,
-            "unitType": "Licenses",
-            "creationDate": moment(began),
-            "effectiveStartDate": moment(began),
-            "commitmentEndDate": moment(began + 365 * DAY),
-            "cancellationAllowedUntilDate": moment(began + CANCEL_WITHIN),
-            "status": "active",
-            "autoRenewEnabled": dice.below(4) > 0,
-            "isTrial": false,
-            "billingType": "license",
-            "billingCycle": "monthly",
-            "termDuration": "P1Y",
-            "partnerId": "",
-            "contractType": "subscription",
-            "orderId": installation.guid(order).simple().to_string(),
-            "_productType": "new-commerce-license",
-            "_partner": PARTNER,
-            "_skuId": product.sku_id,
-            "_partNumber": product.part_number,
-        }),
-    };
-    record::insert(tx, &SUBSCRIPTION, &record)?;
-    seats::add_seats(tx, customer, product.sku_id, product.part_number, quantity)?;
-    Ok(product.sku_id.to_owned())
+}
+
+impl Seller<'_> {
+    /// An order with one subscription, and the seats that come with it.
+    fn sell(&mut self, sale: &Sale) -> Result<(), DbError> {
+        let id = next_id(self.tx)?;
+        let order_id = next_id(self.tx)?;
+        let name = self.installation.guid(order_id).simple().to_string();
+        let (cycle, term) = sale.terms;
+        let partner = PARTNER.to_string();
+        let begins = self.now - sale.days * DAY;
+        let new = New {
+            offer: sale.offer,
+            name: "",
+            quantity: sale.quantity,
+            order: &name,
+            terms: Terms {
+                cycle: cycle.to_owned(),
+                term: term.to_owned(),
+            },
+            partner_id: "",
+            promotion: "",
+            parent: "",
+            partner: &partner,
+            begins,
+        };
+        let mut body = built::body(&new, &self.installation.guid(id).to_string());
+        if !sale.renews {
+            body["autoRenewEnabled"] = false.into();
+        }
+        let made = Resource::new(id, self.customer.id, body);
+        record::insert(self.tx, &SUBSCRIPTION, &made)?;
+        let sku = made.text("_skuId");
+        if !sku.is_empty() {
+            seats::add_seats(self.tx, self.customer.id, sku, made.text("_partNumber"), sale.quantity)?;
+        }
+        let order = orders::built::New {
+            name: &name,
+            cycle,
+            currency: "",
+            lines: vec![orders::built::line(self.customer, 0, &made)],
+            partner: &partner,
+            at: begins,
+        };
+        let order = Resource::new(order_id, self.customer.id, orders::built::body(self.customer, order));
+        documents::write(self.tx, ORDER, &name, &order)
+    }
 }
 
 /// What the users of a customer share.

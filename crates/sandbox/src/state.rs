@@ -70,18 +70,51 @@ pub(super) fn moment(millis: i64) -> String {
     Timestamp::from_millisecond(millis).map_or_else(|_| "0001-01-01T00:00:00".to_owned(), |at| at.to_string())
 }
 
+/// How times are written besides ISO 8601: as .NET writes them without a culture, as spreadsheets do, and as mail does.
+const WRITTEN: &[&str] = &[
+    "%m/%d/%Y %H:%M:%S",
+    "%m/%d/%Y %I:%M:%S %p",
+    "%m/%d/%Y %H:%M",
+    "%m/%d/%Y %I:%M %p",
+    "%a, %d %b %Y %H:%M:%S GMT",
+];
+
 /// A time as clients write it: with or without a zone, which then is UTC, or a day alone.
 pub(super) fn millis(text: &str) -> Option<i64> {
     let text = text.trim();
     if let Ok(at) = text.parse::<Timestamp>() {
         return Some(at.as_millisecond());
     }
+    // A plus sign that nobody encoded has become a space on its way.
+    if let Some((time, zone)) = text.rsplit_once(' ')
+        && time.contains('T')
+        && let Ok(at) = format!("{time}+{zone}").parse::<Timestamp>()
+    {
+        return Some(at.as_millisecond());
+    }
+    if let Ok(zoned) = jiff::Zoned::strptime("%m/%d/%Y %H:%M:%S %:z", text) {
+        return Some(zoned.timestamp().as_millisecond());
+    }
+    let day = || jiff::civil::Date::strptime("%m/%d/%Y", text).map(|day| day.at(0, 0, 0, 0));
     let local: jiff::civil::DateTime = text
         .parse()
-        .or_else(|_| jiff::civil::DateTime::strptime("%m/%d/%Y %I:%M:%S %p", text))
+        .or_else(|error| {
+            let mut read = WRITTEN.iter().map(|form| jiff::civil::DateTime::strptime(form, text));
+            read.find(Result::is_ok).unwrap_or(Err(error))
+        })
+        .or_else(|_| day())
         .ok()?;
     let zoned = local.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
     Some(zoned.timestamp().as_millisecond())
+}
+
+/// The end of a term that begins then, such as `P1M` or `P1Y`.
+pub(super) fn after_term(begins: i64, term: &str) -> Option<i64> {
+    let span: jiff::Span = term.parse().ok()?;
+    let begins = Timestamp::from_millisecond(begins)
+        .ok()?
+        .to_zoned(jiff::tz::TimeZone::UTC);
+    Some(begins.checked_add(span).ok()?.timestamp().as_millisecond())
 }
 
 /// One number of a query.
@@ -100,7 +133,23 @@ mod tests {
         assert_eq!(millis("1970-01-02"), Some(86_400_000));
         assert_eq!(millis("1970-01-02T01:00:00+01:00"), Some(86_400_000));
         assert_eq!(millis("1/2/1970 12:00:00 AM"), Some(86_400_000));
+        assert_eq!(millis("01/02/1970 17:07:16"), Some(148_036_000));
+        assert_eq!(millis("1/2/1970 5:07 PM"), Some(148_020_000));
+        assert_eq!(millis("01/02/1970"), Some(86_400_000));
+        assert_eq!(millis("1970-01-02 00:00:00"), Some(86_400_000));
+        assert_eq!(millis("1970-01-02T02:00:00 02:00"), Some(86_400_000));
+        assert_eq!(millis("01/02/1970 02:00:00 +02:00"), Some(86_400_000));
+        assert_eq!(millis("Fri, 02 Jan 1970 00:00:00 GMT"), Some(86_400_000));
+        assert_eq!(millis("13/13/1970"), None);
         assert_eq!(millis("soon"), None);
+    }
+
+    #[test]
+    fn terms_end_by_the_calendar() {
+        let begins = millis("2027-01-31T10:00:00Z").expect("a time");
+        assert_eq!(after_term(begins, "P1M"), millis("2027-02-28T10:00:00Z"));
+        assert_eq!(after_term(begins, "P3Y"), millis("2030-01-31T10:00:00Z"));
+        assert_eq!(after_term(begins, "a year"), None);
     }
 
     #[test]

@@ -1,36 +1,75 @@
-//! Subscriptions. A change names the whole resource: what it leaves out is reset.
+//! Subscriptions: listed, read, and made by orders.
+
+pub(crate) mod built;
+mod changed;
 
 use serde_json::{Value as Json, json};
 
 use super::call::Call;
+use super::json;
 use super::paging::{collection, link};
-use super::quirks::Quirk;
 use super::record::{self, Resource, SUBSCRIPTION};
-use super::reply::{HttpReply, Refused, ReplyResult, bad_member, refuse};
-use super::state::{millis, moment};
-use super::{catalogue, etag};
-use super::{json, seats};
+use super::reply::{HttpReply, Refused, ReplyResult, refuse};
+use super::{catalogue, etag, seats};
+use built::{New, refunds};
 
-const DAY: i64 = 24 * 3600 * 1000;
-/// How long licences for a term can be cancelled or reduced.
-pub(super) const CANCEL_WITHIN: i64 = 7 * DAY;
-const TERM: i64 = 365 * DAY;
+pub(super) use changed::patch;
+
 const MOST: i64 = 10_000;
 /// Seats of a subscription, and subscriptions of a customer, in an integration sandbox.
 const SEAT_QUOTA: i64 = 25;
 const QUOTA: usize = 5;
-const NEW_COMMERCE: &str = "OnlineServicesNCE";
 
 /// A subscription as it is answered.
-pub(super) fn shown(customer: &str, subscription: &Resource) -> Json {
+pub(super) fn shown(call: &Call<'_>, customer: &Resource, subscription: &Resource) -> Json {
     let mut body = json::shown(&subscription.body);
     let id = subscription.text("id");
-    body["links"] = json!({ "self": link(&format!("/customers/{customer}/subscriptions/{id}")) });
+    let own = format!("/customers/{}/subscriptions", customer.text("id"));
+    body["links"] = of_offer(customer, subscription.text("offerId"));
+    body["links"]["self"] = link(&format!("{own}/{id}"));
+    if let Some(parent) = body.get("parentSubscriptionId").and_then(Json::as_str) {
+        body["links"]["parentSubscription"] = link(&format!("{own}/{parent}"));
+    }
+    if subscription.body.get(built::REFUNDS).is_some() {
+        let open = refunds(&subscription.body, call.now);
+        let details = open
+            .iter()
+            .map(|(seats, until)| json!({ "quantity": seats, "allowedUntilDateTime": until }));
+        body["refundableQuantity"] = json!({
+            "totalQuantity": open.iter().map(|(seats, _)| seats).sum::<i64>(),
+            "details": details.collect::<Json>(),
+        });
+        let until = &body["cancellationAllowedUntilDate"];
+        if until
+            .as_str()
+            .and_then(super::state::millis)
+            .is_some_and(|until| call.now <= until)
+        {
+            body["refundOptions"] = json!([{ "type": "Full", "expiresAt": until }]);
+        }
+    }
     body["attributes"] = json!({
         "etag": etag::versioned(id, subscription.version),
         "objectType": "Subscription",
     });
     body
+}
+
+/// Links to what an offer is in the catalogue: product, SKU and availability, or the offer of the older sort.
+pub(super) fn of_offer(customer: &Resource, offer: &str) -> Json {
+    let country = match customer.text("billingProfile.defaultAddress.country") {
+        "" => "US",
+        country => country,
+    };
+    let there = |path: String| link(&format!("/{path}?country={country}"));
+    match catalogue::parts(offer) {
+        Some([product, sku, availability]) => json!({
+            "product": there(format!("products/{product}")),
+            "sku": there(format!("products/{product}/skus/{sku}")),
+            "availability": there(format!("products/{product}/skus/{sku}/availabilities/{availability}")),
+        }),
+        None => json!({ "offer": there(format!("offers/{offer}")) }),
+    }
 }
 
 /// Those of a customer that the caller sold, deleted ones included.
@@ -70,18 +109,18 @@ pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     let wanted = all
         .iter()
         .filter(|one| is("order_id", "orderId", one) && is("mpn_id", "partnerId", one));
-    Ok(HttpReply::ok(collection(
-        wanted.map(|one| shown(customer.text("id"), one)).collect(),
-    )))
+    let items = wanted.map(|one| shown(call, &customer, one)).collect();
+    Ok(HttpReply::ok(collection(call, items)))
 }
 
 /// `GET customers/{id}/subscriptions/{id}`.
 pub(super) fn get(call: &mut Call<'_>) -> ReplyResult {
     let (customer, subscription) = named(call)?;
-    Ok(HttpReply::ok(shown(customer.text("id"), &subscription)))
+    Ok(HttpReply::ok(shown(call, &customer, &subscription)))
 }
 
-fn named(call: &mut Call<'_>) -> Result<(Resource, Resource), Refused> {
+/// The customer and the subscription that the path names.
+pub(super) fn named(call: &mut Call<'_>) -> Result<(Resource, Resource), Refused> {
     let customer = call.customer()?;
     let id = call.places.get(1).cloned().unwrap_or_default();
     let subscription = find(call, &customer, &id)?;
@@ -91,24 +130,18 @@ fn named(call: &mut Call<'_>) -> Result<(Resource, Resource), Refused> {
 /// `GET customers/{id}/subscriptions/{id}/provisioningstatus`.
 pub(super) fn provisioning_status(call: &mut Call<'_>) -> ReplyResult {
     let (_, subscription) = named(call)?;
+    // What nobody knows the SKU of has one all the same.
+    let sku = match subscription.text("_skuId") {
+        "" => catalogue::guid_of(subscription.text("offerId")).to_string(),
+        known => known.to_owned(),
+    };
     Ok(HttpReply::ok(json!({
-        "skuId": subscription.text("_skuId"),
+        "skuId": sku,
         "status": "success",
         "quantity": subscription.int("quantity"),
         "endDate": subscription.text("commitmentEndDate"),
         "attributes": { "objectType": "SubscriptionProvisioningStatus" },
     })))
-}
-
-/// What a new subscription is of.
-pub(super) struct New<'a> {
-    pub(super) offer: &'a str,
-    pub(super) name: &'a str,
-    pub(super) quantity: i64,
-    pub(super) order: &'a str,
-    pub(super) billing_cycle: &'a str,
-    pub(super) partner_id: &'a str,
-    pub(super) partner: &'a str,
 }
 
 /// Makes a subscription, and with it the seats of what is known of it.
@@ -119,49 +152,10 @@ pub(super) fn make(call: &mut Call<'_>, customer: &Resource, new: &New<'_>) -> R
     if call.shared.options.integration && (new.quantity > SEAT_QUOTA || of(call, customer)?.len() >= QUOTA) {
         return Err(refuse(400, 800_018, "An integration sandbox holds no more."));
     }
-    let product = catalogue::by_offer(new.offer);
-    let name = product.map_or(new.name, |product| product.name);
-    // Offers of the legacy sort are GUIDs, those of new commerce name product, SKU and availability.
-    let new_commerce = new.offer.contains(':');
     let (id, guid) = call.fresh()?;
-    let friendly = if new.name.is_empty() { name } else { new.name };
-    let mut body = json!({
-        "id": guid,
-        "offerId": new.offer,
-        "offerName": if name.is_empty() { new.offer } else { name },
-        "friendlyName": if friendly.is_empty() { new.offer } else { friendly },
-        "quantity": new.quantity,
-        "unitType": "Licenses",
-        "hasPurchasableAddons": false,
-        "creationDate": moment(call.now),
-        "effectiveStartDate": moment(call.now),
-        "commitmentEndDate": moment(call.now + TERM),
-        "status": "active",
-        "autoRenewEnabled": true,
-        "isTrial": false,
-        "billingType": "license",
-        "billingCycle": if new.billing_cycle.is_empty() { "monthly" } else { new.billing_cycle },
-        "partnerId": new.partner_id,
-        "contractType": "subscription",
-        "orderId": new.order,
-        "_productType": if new_commerce { "new-commerce-license" } else { "legacy-license" },
-        "_partner": new.partner,
-        "_skuId": product.map_or("", |product| product.sku_id),
-        "_partNumber": product.map_or("", |product| product.part_number),
-    });
-    if new_commerce {
-        body["productType"] = json!({ "id": NEW_COMMERCE, "displayName": NEW_COMMERCE });
-        body["termDuration"] = "P1Y".into();
-        body["cancellationAllowedUntilDate"] = moment(call.now + CANCEL_WITHIN).into();
-    }
-    let subscription = Resource {
-        id,
-        customer: customer.id,
-        version: 1,
-        body,
-    };
+    let subscription = Resource::new(id, customer.id, built::body(new, &guid));
     record::insert(call.tx, &SUBSCRIPTION, &subscription)?;
-    give_seats(call, &subscription, new.quantity)?;
+    give_seats(call, &subscription, seats(&subscription))?;
     Ok(subscription)
 }
 
@@ -186,135 +180,4 @@ pub(super) fn seats(subscription: &Resource) -> i64 {
         "active" => subscription.int("quantity"),
         _ => 0,
     }
-}
-
-/// `PATCH customers/{id}/subscriptions/{id}`.
-pub(super) fn patch(call: &mut Call<'_>) -> ReplyResult {
-    let (customer, mut subscription) = named(call)?;
-    let given = call.request.object()?.clone();
-    let current = etag::versioned(subscription.text("id"), subscription.version);
-    let etag = call.etag_given(&given);
-    call.check_etag(etag.as_deref(), &current)?;
-    let own = json::text(&given, "id");
-    if !own.is_empty() && !own.eq_ignore_ascii_case(subscription.text("id")) {
-        return Err(refuse(400, 800_021, "The id in the body is not the one in the path."));
-    }
-    if subscription.text("status") == "deleted" {
-        let text = format!(
-            "Subscription {} is deleted and stays as it is.",
-            subscription.text("id")
-        );
-        return Err(refuse(400, 2011, text));
-    }
-    let cycle = json::text(&given, "billingCycle");
-    if !cycle.is_empty() && !cycle.eq_ignore_ascii_case(subscription.text("billingCycle")) {
-        let text = "A billing cycle is changed through the order.";
-        return Err(refuse(400, 2054, text));
-    }
-    let before = seats(&subscription);
-    change_quantity(call, &mut subscription, &given)?;
-    change_status(call, &mut subscription, json::text(&given, "status"))?;
-    change_rest(&mut subscription, &given)?;
-    record::update(call.tx, &SUBSCRIPTION, &mut subscription)?;
-    give_seats(call, &subscription, seats(&subscription) - before)?;
-    call.remark("SubscriptionId", subscription.text("id"));
-    if call.shared.has(Quirk::AcceptedUpdates) {
-        let place = format!(
-            "/customers/{}/subscriptions/{}",
-            customer.text("id"),
-            subscription.text("id")
-        );
-        return Ok(HttpReply::empty(202).with("Location", place));
-    }
-    Ok(HttpReply::ok(shown(customer.text("id"), &subscription)))
-}
-
-fn is_new_commerce(subscription: &Resource) -> bool {
-    subscription.text("_productType") == "new-commerce-license"
-}
-
-fn may_cancel(call: &Call<'_>, subscription: &Resource) -> bool {
-    let until = millis(subscription.text("cancellationAllowedUntilDate"));
-    until.is_some_and(|until| call.now <= until)
-}
-
-fn change_quantity(call: &Call<'_>, subscription: &mut Resource, given: &Json) -> Result<(), Refused> {
-    let had = subscription.int("quantity");
-    let Some(wanted) = given
-        .get("quantity")
-        .map(|quantity| quantity.as_i64().unwrap_or_default())
-    else {
-        return Ok(());
-    };
-    if wanted == had {
-        return Ok(());
-    }
-    if subscription.text("status") == "suspended" {
-        let text = "A suspended subscription keeps its quantity.";
-        return Err(refuse(400, 2001, text));
-    }
-    if !(1..=MOST).contains(&wanted) {
-        return Err(refuse(400, 2002, "The offer is not sold in that quantity."));
-    }
-    if call.shared.options.integration && wanted > SEAT_QUOTA {
-        return Err(refuse(400, 800_018, "An integration sandbox holds no more."));
-    }
-    if wanted < had && is_new_commerce(subscription) && !may_cancel(call, subscription) {
-        return Err(refuse(400, 800_090, "The time to reduce the quantity is over."));
-    }
-    subscription.put("quantity", wanted);
-    Ok(())
-}
-
-fn change_status(call: &Call<'_>, subscription: &mut Resource, wanted: &str) -> Result<(), Refused> {
-    let had = subscription.text("status").to_owned();
-    let wanted = wanted.to_ascii_lowercase();
-    match (had.as_str(), wanted.as_str()) {
-        (_, "") => return Ok(()),
-        ("suspended", "suspended") => {
-            return Err(refuse(400, 800_091, "The subscription is suspended."));
-        }
-        (had, wanted) if had == wanted => return Ok(()),
-        ("active", "suspended") | ("suspended", "active") => {}
-        (_, "deleted") if is_new_commerce(subscription) => {
-            if !may_cancel(call, subscription) {
-                let text = "The seven days for cancelling are over.";
-                return Err(refuse(400, 900_117, text));
-            }
-        }
-        _ => return Err(refuse(400, 800_096, "The subscription cannot get that status.")),
-    }
-    if wanted == "suspended" {
-        subscription.put("suspensionReasons", json!(["Partner"]));
-    } else {
-        json::take(&mut subscription.body, "suspensionReasons");
-    }
-    subscription.put("status", wanted);
-    Ok(())
-}
-
-/// What a change that leaves it out takes away.
-fn change_rest(subscription: &mut Resource, given: &Json) -> Result<(), Refused> {
-    let renews = given["autoRenewEnabled"] == true;
-    let next = given.get("scheduledNextTermInstructions").cloned();
-    if next.is_some() && !renews {
-        return Err(bad_member("scheduledNextTermInstructions", "needs autoRenewEnabled"));
-    }
-    subscription.put("autoRenewEnabled", renews);
-    for (name, value) in [
-        ("scheduledNextTermInstructions", next),
-        ("nextChargeInstructions", given.get("nextChargeInstructions").cloned()),
-    ] {
-        match value {
-            Some(value) => subscription.put(name, value),
-            None => drop(json::take(&mut subscription.body, name)),
-        }
-    }
-    let friendly = match json::text(given, "friendlyName") {
-        "" => subscription.text("offerName").to_owned(),
-        friendly => friendly.to_owned(),
-    };
-    subscription.put("friendlyName", friendly);
-    subscription.put("partnerId", json::text(given, "partnerId"));
-    Ok(())
 }

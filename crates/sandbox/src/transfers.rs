@@ -186,7 +186,12 @@ pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
     transfer["attributes"] = json!({ "objectType": "TransferEntity" });
     let mut transfer = Resource::new(id, customer.id, transfer);
     save(call, &mut transfer)?;
-    Ok(HttpReply::json(201, shown(call, &transfer)))
+    let mut answer = shown(call, &transfer);
+    if newer {
+        // That is what is told at first; whoever asks later is told that it waits.
+        answer["status"] = "InProgress".into();
+    }
+    Ok(HttpReply::json(201, answer))
 }
 
 /// The line items of a request, with what is known of their subscriptions, which are the caller's.

@@ -5,7 +5,8 @@ use tenantry_jobs::key;
 
 use super::call::Call;
 use super::json;
-use super::paging::{ServedPage, link};
+use super::paging::{PageFilter, ServedPage, link};
+use super::quirks::Quirk;
 use super::record::{self, DELETED_USER, Resource, USER};
 use super::reply::{HttpReply, Refused, ReplyResult, bad_member, refuse};
 use super::state::moment;
@@ -16,7 +17,7 @@ const LARGEST_PAGE: i64 = 100;
 /// The flag of users who have to set a password when they next sign in.
 const MUST_SET_PASSWORD: i64 = 1;
 
-/// A user as it is answered. What has no value is shown as null, as the service does.
+/// A user as it is answered; what has no value is left out.
 pub(super) fn shown(call: &Call<'_>, customer: &str, user: &Resource) -> Json {
     let mut body = json::shown(&user.body);
     let id = call.guid(user.id);
@@ -50,47 +51,70 @@ fn kept_since(now: i64) -> i64 {
     now - RESTORE_WITHIN_MILLIS
 }
 
+/// Whom a list is of: the kind of record, a condition with the text `$2` and the time `$3`, and the text.
+fn wanted(filter: Option<&PageFilter>) -> Result<(&'static record::ResourceKind, &'static str, String), Refused> {
+    let everybody = (&USER, "$2 = '' AND $3 > 0", String::new());
+    let Some(filter) = filter else { return Ok(everybody) };
+    match (filter.field.as_str(), filter.operator.as_str()) {
+        ("userstate" | "userstatus", "equals") if filter.value.eq_ignore_ascii_case("inactive") => {
+            Ok((&DELETED_USER, "$2 = '' AND t.deleted_at > $3", String::new()))
+        }
+        ("userstate" | "userstatus", "equals") => Ok(everybody),
+        ("userprincipalname", "equals") => Ok((
+            &USER,
+            "t.name_key = $2 AND $3 > 0",
+            key::user_name(&filter.value).into_owned(),
+        )),
+        ("userprincipalname", "starts_with") => Ok((
+            &USER,
+            "instr(t.name_key, $2) = 1 AND $3 > 0",
+            key::fold(&filter.value).into_owned(),
+        )),
+        _ => Err(refuse(400, 2000, "Users cannot be filtered like that.").about([filter.field.as_str()])),
+    }
+}
+
+/// What lists can be sorted by, with the parameter that says which way.
+const SORTS: &[&str] = &["sortField", "sortDirection"];
+
+/// Sorts users as asked for; whether they were to be sorted at all.
+fn sort(page: &ServedPage, users: &mut [Resource]) -> Result<(), Refused> {
+    let field = page.with("sortField").unwrap_or_default();
+    let member = [
+        "displayName",
+        "userPrincipalName",
+        "firstName",
+        "lastName",
+        "usageLocation",
+    ]
+    .into_iter()
+    .find(|member| member.eq_ignore_ascii_case(field));
+    let member = member.ok_or_else(|| refuse(400, 2000, "Users are not sorted by that field.").about([field]))?;
+    users.sort_by_cached_key(|user| (user.text(member).to_lowercase(), user.id));
+    if page
+        .with("sortDirection")
+        .is_some_and(|way| way.to_ascii_lowercase().starts_with("desc"))
+    {
+        users.reverse();
+    }
+    Ok(())
+}
+
 /// `GET customers/{id}/users`: the deleted ones if the filter asks for the inactive.
 pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
-    let page = ServedPage::asked(call, LARGEST_PAGE)?;
-    let mut kind = &USER;
-    let mut clause = "$3 = '' AND $4 > 0";
-    let mut value = String::new();
-    if let Some(filter) = &page.filter {
-        match (filter.field.as_str(), filter.operator.as_str()) {
-            ("userstate" | "userstatus", "equals") => {
-                if filter.value.eq_ignore_ascii_case("inactive") {
-                    kind = &DELETED_USER;
-                    clause = "$3 = '' AND t.deleted_at > $4";
-                }
-            }
-            ("userprincipalname", "equals") => {
-                clause = "t.name_key = $3 AND $4 > 0";
-                value = key::user_name(&filter.value).into_owned();
-            }
-            ("userprincipalname", "starts_with") => {
-                clause = "instr(t.name_key, $3) = 1 AND $4 > 0";
-                value = key::fold(&filter.value).into_owned();
-            }
-            _ => return Err(refuse(400, 2000, "Users cannot be filtered like that.").about([filter.field.as_str()])),
-        }
-    }
-    let rest = format!(
-        "WHERE t.customer = $1 AND t.id > $2 AND {clause} ORDER BY t.id LIMIT {}",
-        page.size + 1
-    );
-    let found = record::select(
-        call.tx,
-        kind,
-        &rest,
-        &[
-            customer.id.into(),
-            page.after.into(),
-            value.into(),
-            kept_since(call.now).into(),
-        ],
-    )?;
+    let page = ServedPage::asked(call, LARGEST_PAGE, SORTS)?;
+    let (kind, clause, value) = wanted(page.filter.as_ref())?;
+    let wheres = format!("WHERE t.customer = $1 AND {clause}");
+    let params = [customer.id.into(), value.into(), kept_since(call.now).into()];
+    let found = if page.with("sortField").is_some() {
+        let mut all = record::select(call.tx, kind, &wheres, &params)?;
+        sort(&page, &mut all)?;
+        page.cut(all)
+    } else {
+        let rest = format!("{wheres} AND {} {}", page.condition("t.id"), page.order("t.id"));
+        record::select(call.tx, kind, &rest, &params)?
+    };
     let guid = customer.text("id").to_owned();
     let call = &*call;
     Ok(page.reply(call, &format!("customers/{guid}/users"), found, |user| {
@@ -115,7 +139,7 @@ pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
         return Err(bad_member("displayName", "is missing"));
     }
     check_location(given)?;
-    let password = check_password(given)?;
+    let password = check_password(call, given)?;
     let (id, guid) = call.fresh()?;
     let mut body = json!({ "_flags": MUST_SET_PASSWORD, "_passwordSetAt": call.now, "_licenses": "", "_roles": "" });
     for member in ["firstName", "lastName", "displayName", "usageLocation", "immutableId"] {
@@ -185,7 +209,7 @@ fn check_location(given: &Json) -> Result<(), Refused> {
 }
 
 /// Checks a password, and gives the profile as it is answered.
-fn check_password(given: &Json) -> Result<Json, Refused> {
+fn check_password(call: &Call<'_>, given: &Json) -> Result<Json, Refused> {
     let password = json::text(given, "passwordProfile.password");
     let classes: [fn(&char) -> bool; 4] = [
         char::is_ascii_lowercase,
@@ -197,17 +221,21 @@ fn check_password(given: &Json) -> Result<Json, Refused> {
         .iter()
         .filter(|class| password.chars().any(|c| class(&c)))
         .count();
-    if !(8..=256).contains(&password.chars().count()) || has < 3 {
+    let needed = if call.shared.has(Quirk::LaxPasswords) { 2 } else { 3 };
+    if !(8..=256).contains(&password.chars().count()) || has < needed {
         return Err(bad_member(
             "passwordProfile.password",
             "has to have 8 to 256 characters of three kinds",
         ));
     }
-    let force = given["passwordProfile"]["forceChangePassword"] == true;
-    Ok(json!({ "password": password, "forceChangePassword": force }))
+    Ok(json!({ "password": password, "forceChangePassword": forced(given) }))
 }
 
-/// `PATCH customers/{id}/users/{id}`: restores, resets a password or changes members, as the body says.
+fn forced(given: &Json) -> bool {
+    given["passwordProfile"]["forceChangePassword"] == true
+}
+
+/// `PATCH customers/{id}/users/{id}`: restores, or changes every member that is given, the password among them.
 pub(super) fn patch(call: &mut Call<'_>) -> ReplyResult {
     let given = call.request.object()?;
     let customer = call.customer()?;
@@ -219,12 +247,10 @@ pub(super) fn patch(call: &mut Call<'_>) -> ReplyResult {
             Err(gone())
         };
     };
-    if given.get("passwordProfile").is_some() {
-        return reset_password(call);
-    }
+    let (password, mut changes) = (password_change(call, given)?, 0);
     if let Some(name) = given.get("userPrincipalName").and_then(Json::as_str) {
         if !key::same_user_name(name, user.text("userPrincipalName")) {
-            call.note.operation = Some("update_customer_user_principal_name");
+            call.note.of = Some(("customer_user", "update_customer_user_principal_name"));
         }
         check_name(call.tx, customer.id, name, Some(user.id))?;
     }
@@ -235,18 +261,52 @@ pub(super) fn patch(call: &mut Call<'_>) -> ReplyResult {
         "lastName",
         "displayName",
         "usageLocation",
+        "immutableId",
     ] {
         if let Some(value) = given.get(member) {
+            changes += i64::from(json::get(&user.body, member) != Some(value));
             user.put(member, value.clone());
         }
     }
+    if let Some(profile) = &password {
+        if changes == 0 {
+            call.note.of = Some(RESET);
+        }
+        set_password(call, &mut user, profile);
+    }
     record::update(call.tx, &USER, &mut user)?;
     call.remark("CustomerUserId", call.guid(id));
-    Ok(HttpReply::ok(shown(call, customer.text("id"), &user)))
+    let mut answer = shown(call, customer.text("id"), &user);
+    if let Some(profile) = password {
+        answer["passwordProfile"] = profile;
+    }
+    Ok(HttpReply::ok(answer))
+}
+
+/// What the audit record of a new password says.
+const RESET: (&str, &str) = ("customer_user", "reset_customer_user_password");
+
+/// The password profile of a change: with a password, or with the flag alone.
+fn password_change(call: &Call<'_>, given: &Json) -> Result<Option<Json>, Refused> {
+    let profile = &given["passwordProfile"];
+    if profile.get("password").is_some() {
+        return check_password(call, given).map(Some);
+    }
+    let flag = profile.get("forceChangePassword").is_some();
+    Ok(flag.then(|| json!({ "forceChangePassword": forced(given) })))
+}
+
+fn set_password(call: &Call<'_>, user: &mut Resource, profile: &Json) {
+    let flags = user.int("_flags") & !MUST_SET_PASSWORD;
+    let must = i64::from(profile["forceChangePassword"] == true) * MUST_SET_PASSWORD;
+    user.put("_flags", flags | must);
+    if profile.get("password").is_some() {
+        user.put("_passwordSetAt", call.now);
+    }
 }
 
 fn restore(call: &mut Call<'_>, customer: &Resource, id: i64) -> ReplyResult {
-    call.note.operation = Some("restore_customer_user");
+    call.note.of = Some(("customer_user", "restore_customer_user"));
     let rest = "WHERE t.id = $1 AND t.customer = $2 AND t.deleted_at > $3";
     let since = kept_since(call.now);
     let found = record::select(
@@ -269,14 +329,10 @@ fn restore(call: &mut Call<'_>, customer: &Resource, id: i64) -> ReplyResult {
 
 /// `PATCH customers/{id}/users/{id}/resetpassword`.
 pub(super) fn reset_password(call: &mut Call<'_>) -> ReplyResult {
-    call.note.operation = Some("reset_customer_user_password");
     let customer = call.customer()?;
     let mut user = named(call, &customer)?;
-    let password = check_password(call.request.object()?)?;
-    let flags = user.int("_flags") & !MUST_SET_PASSWORD;
-    let must = i64::from(password["forceChangePassword"] == true) * MUST_SET_PASSWORD;
-    user.put("_flags", flags | must);
-    user.put("_passwordSetAt", call.now);
+    let password = check_password(call, call.request.object()?)?;
+    set_password(call, &mut user, &password);
     record::update(call.tx, &USER, &mut user)?;
     call.remark("CustomerUserId", call.guid(user.id));
     let mut answer = shown(call, customer.text("id"), &user);

@@ -256,7 +256,7 @@ async fn oddities_of_the_service_change_nothing() {
         "prefixed-links",
         "string-codes",
         "etag-412",
-        "bom",
+        "no-bom",
         "unknown-enums",
         "zoneless-dates",
         "empty-answers",

@@ -226,7 +226,7 @@ async fn a_file_can_be_a_workbook() {
     let data = file(&office.ledger, &job).await;
     assert_eq!(&data[..2], b"PK");
     let rows = office.ledger.chunk_rows(&job, 0).await.expect("asked").expect("kept");
-    assert_eq!(rows.record(1, 2).message, "3 subscriptions in book.xlsx");
+    assert_eq!(rows.record(1, 2).message, "6 subscriptions in book.xlsx");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -113,6 +113,15 @@ async fn country_rules_come_in_the_recorded_shape() {
             .is_some_and(|states| states.len() == 51)
     );
     assert_eq!(here.get("/v1/countryvalidationrules/XX").await.status, 404);
+    assert!(rules["phoneNumberRegex"].is_string() && rules["isTaxIdSupported"] == true);
+    let portugal = here.get("/v1/countryvalidationrules/PT").await.is(200).json();
+    assert_eq!(portugal["isVatIdSupported"], true);
+    for name in ["vatIdRegex", "taxIdFormat", "taxIdSample"] {
+        assert!(
+            portugal[name].as_str().is_some_and(|text| text.contains("PT")),
+            "{name}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -284,7 +293,7 @@ async fn addresses_are_judged_and_never_refused() {
     assert_eq!(partial["suggestedAddresses"].as_array().map(Vec::len), Some(1));
     let bad = judge("1 Main Street", "QQ").await;
     assert_eq!(bad["status"], "None");
-    assert!(bad.get("suggestedAddresses").is_none());
+    assert_eq!(bad["suggestedAddresses"], json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -306,6 +315,7 @@ async fn an_agreement_is_confirmed_once_and_qualifications_are_in_review() {
     assert_eq!(again.refusal(), (400, 600_061));
     let list = here.get(&format!("{path}/agreements")).await.json();
     assert_eq!((list["totalCount"].as_i64(), list.get("attributes")), (Some(1), None));
+    assert!(list["items"][0]["agreementLink"].is_string());
     let bad = json!({ "qualification": "Education" });
     assert_eq!(
         here.post(&format!("{path}/qualifications"), &bad).await.refusal(),
@@ -315,6 +325,7 @@ async fn an_agreement_is_confirmed_once_and_qualifications_are_in_review() {
     here.post(&format!("{path}/qualifications"), &good).await.is(201);
     let list = here.get(&format!("{path}/qualifications")).await.json();
     assert_eq!(list[0]["vettingStatus"], "InReview");
+    assert_eq!(list[0]["vettingCreateDate"], list[0]["vettingCreatedDate"]);
     let status = format!("{path}/validationStatus?type=account");
     assert_eq!(here.get(&status).await.refusal(), (404, 600_074));
     let admin = path.replace("/v1/", "/sandbox/");

@@ -233,8 +233,9 @@ async fn a_transfer_of_the_newer_sort_is_asked_for_and_filled_by_the_other_side(
         "targetPartnerTenantId": OTHER_PARTNER, "transferType": 5,
     });
     let made = here.post(&format!("{path}/transfers"), &body).await.is(201).json();
-    assert_eq!(made["status"], "Pending");
+    assert_eq!(made["status"], "InProgress");
     let transfer = format!("{path}/transfers/{}", made["id"].as_str().expect("an id"));
+    assert_eq!(here.get(&transfer).await.json()["status"], "Pending");
     here.as_partner(None).await;
     let lines =
         json!({ "id": made["id"], "lineItems": [{ "subscriptionId": id, "productType": "OnlineServicesNCE" }] });

@@ -65,6 +65,7 @@ fn move_one(
         "friendlyName": source.text("friendlyName"),
         "quantity": source.int("quantity"),
         "partnerIdOnRecord": source.text("partnerId"),
+        "termDuration": source.text("termDuration"),
     });
     let given = json!({ "billingCycle": source.text("billingCycle") });
     let order = orders::make_for(call, customer, &given, &[item], transfer.text("targetPartnerTenantId"))?;
