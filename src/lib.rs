@@ -56,7 +56,8 @@
 //! 7. One door in (`submit`), one path through (`runner`), for every intake.
 //! 8. Memory does not grow with the file: rows stream in blocks, keys and faults spill.
 //! 9. Time and randomness enter through [`clock`], the environment through `config`. The keys and nonces of
-//!    sealed passwords are drawn by the `age` crate, which lets nobody else do it.
+//!    sealed passwords are drawn by the `age` crate, which lets nobody else do it, and those of the sandbox's certificate
+//!    and tokens by the library that makes them.
 //! 10. Passwords are redacted before anything of a row is stored, shown or logged. One that was made here, or that a service told, is
 //!     stored sealed, and this program alone cannot open it.
 //! 11. Nothing disappears silently: a submission ends recorded or refused with every reason.

@@ -62,9 +62,13 @@ pub(super) struct SandboxArgs {
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration)]
     slow_body: Duration,
     /// What goes wrong with which probability, e.g. cut-after-commit=0.05; may be repeated. Faults: cut-before-commit,
-    /// cut-after-commit, error-500, error-503, error-429, stale-etag, expired-token, slow-body, busy, forbidden, no-delegation
+    /// cut-after-commit, error-500, error-503, error-429, stale-etag, expired-token, slow-body, busy, forbidden, no-delegation, no-consent
     #[arg(long = "fault", value_name = "NAME=PROBABILITY", value_parser = fault)]
     faults: Vec<(InjectedFault, f64)>,
+    /// Speak HTTPS as well, at the same port; the certificate of the authority that clients have to trust is written to
+    /// this file, a new one at every start
+    #[arg(long, value_name = "FILE")]
+    tls: Option<PathBuf>,
     /// Oddity of the real service to show; may be repeated
     #[arg(long = "quirk", value_name = "NAME", value_enum)]
     quirks: Vec<Quirk>,
@@ -111,15 +115,26 @@ pub(super) async fn sandbox(args: SandboxArgs, json: bool) -> anyhow::Result<Com
         slow_body: args.slow_body,
         faults: args.faults,
         quirks: args.quirks,
+        tls: args.tls.is_some(),
     };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port))
         .await
         .with_context(|| format!("port {} cannot be listened on", args.port))?;
-    let base = format!("http://{}", listener.local_addr()?);
+    let port = listener.local_addr()?.port();
     let sandbox = Sandbox::open(&format!("sqlite:{}", file.display()), options, Clock::system()).await?;
+    if let (Some(path), Some(pem)) = (&args.tls, sandbox.authority()) {
+        write_authority(path, pem)?;
+    }
+    let told = Whereabouts {
+        base: format!("http://127.0.0.1:{port}"),
+        // A name, since some clients take none but names for the host of an authority.
+        secure: args.tls.map(|path| (format!("https://localhost:{port}"), path)),
+        state: &file,
+        json,
+    };
     let served = async {
         let seeded = sandbox.seed(args.seed).await?;
-        tell(&base, &file, seeded, json)?;
+        told.tell(seeded)?;
         sandbox.serve(listener, stop).await?;
         Ok(CommandEnd::Fine)
     };
@@ -128,17 +143,49 @@ pub(super) async fn sandbox(args: SandboxArgs, json: bool) -> anyhow::Result<Com
     served
 }
 
-/// Says where the sandbox is.
-fn tell(base: &str, state: &Path, seeded: u32, json: bool) -> anyhow::Result<()> {
-    let login = format!("{base}/{PARTNER}/oauth2/token");
-    let mut out = output::out();
-    if json {
-        let document = json!({ "base_url": base, "token_endpoint": login, "state": state, "seeded": seeded });
-        writeln!(out, "{document}")?;
-    } else {
+/// Writes the certificate where clients look for it, over an older one and over nothing else.
+fn write_authority(path: &Path, pem: &str) -> anyhow::Result<()> {
+    let shown = path.display();
+    match std::fs::read(path) {
+        Ok(there) if !there.is_empty() && !there.starts_with(b"-----BEGIN CERTIFICATE-----") => {
+            anyhow::bail!("{shown} is no certificate, and is not written over; name another file with --tls")
+        }
+        _ => std::fs::write(path, pem).with_context(|| format!("{shown} cannot be written")),
+    }
+}
+
+/// Where the sandbox is.
+struct Whereabouts<'a> {
+    base: String,
+    /// The same over HTTPS, and the file of the authority's certificate.
+    secure: Option<(String, PathBuf)>,
+    state: &'a Path,
+    json: bool,
+}
+
+impl Whereabouts<'_> {
+    fn tell(&self, seeded: u32) -> anyhow::Result<()> {
+        let base = &self.base;
+        let login = format!("{base}/{PARTNER}/oauth2/token");
+        let mut out = output::out();
+        if self.json {
+            let mut document =
+                json!({ "base_url": base, "token_endpoint": login, "state": self.state, "seeded": seeded });
+            if let Some((secure, path)) = &self.secure {
+                document["secure_base_url"] = secure.as_str().into();
+                document["authority"] = json!(path);
+            }
+            writeln!(out, "{document}")?;
+            return Ok(out.flush()?);
+        }
         writeln!(out, "base URL        {base}")?;
         writeln!(out, "token endpoint  {login}")?;
-        writeln!(out, "state           {}", state.display())?;
+        if let Some((secure, path)) = &self.secure {
+            writeln!(out, "over HTTPS      {secure}")?;
+            writeln!(out, "authority       {}", path.display())?;
+        }
+        writeln!(out, "for people      {base}/sandbox")?;
+        writeln!(out, "state           {}", self.state.display())?;
         writeln!(out, "customers       {seeded} made")?;
         writeln!(
             out,
@@ -146,6 +193,6 @@ fn tell(base: &str, state: &Path, seeded: u32, json: bool) -> anyhow::Result<()>
                | sed 's/.*\"access_token\":\"\\([^\"]*\\).*/\\1/')\n                \
              curl -H \"Authorization: Bearer $TOKEN\" '{base}/v1/customers?size=5'"
         )?;
+        Ok(out.flush()?)
     }
-    Ok(out.flush()?)
 }

@@ -2,10 +2,17 @@
 //! test whose name says it.
 
 mod accounts;
+mod attached;
+mod clients;
+pub(crate) mod coverage;
 mod deals;
+mod devices;
 mod faults;
 mod lists;
+mod oauth;
 mod orders;
+mod overview;
+mod partner;
 mod people;
 mod repeats;
 mod wire;

@@ -99,8 +99,9 @@ fn advice(failure: &Failure, renewal: Option<&str>) -> Option<String> {
                 .to_owned()
         }
         (Remedy::Names, _) => "check `partner_center.tenant` and `partner_center.client_id`".to_owned(),
-        (Remedy::Consent, _) => "an administrator of the partner tenant has to consent to the application's use of \
-                                 Partner Center"
+        (Remedy::Consent, _) => "nobody has consented to the application's use of Partner Center: an administrator of \
+                                 the partner tenant has to add `user_impersonation` of Microsoft Partner Center to the \
+                                 application's API permissions in Entra and grant admin consent there"
             .to_owned(),
         (Remedy::User, Some(renewal)) => {
             format!("the user's account is locked, gone or has to get a new password; {renewal}")

@@ -1,5 +1,8 @@
 //! What tests and people do to the sandbox itself, at addresses that Microsoft does not have: no token is asked for.
 
+mod calls;
+mod overview;
+
 use axum::http::Method;
 use serde_json::{Value as Json, json};
 
@@ -9,8 +12,14 @@ use super::request::HttpRequest;
 use super::{Quirk, Shared, json, lock, record, routes};
 use tenantry_foundation::db::DbError;
 
+pub(super) use calls::{RecentCall, RecentCalls};
+
 /// Answers a request to `/sandbox/…`.
 pub(super) async fn answer(shared: &Shared, request: &HttpRequest) -> HttpReply {
+    if !request.is_local() {
+        let text = "Only this machine may ask that, by the name localhost or by its address.";
+        return HttpReply::json(403, json!({ "error": text }));
+    }
     let path: Vec<String> = request
         .segments
         .iter()
@@ -19,6 +28,11 @@ pub(super) async fn answer(shared: &Shared, request: &HttpRequest) -> HttpReply 
         .collect();
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let answered = match (&request.method, path.as_slice()) {
+        (&Method::GET, []) => overview::overview(shared, request).await,
+        (&Method::GET, ["calls"]) => {
+            let recent = serde_json::to_value(lock(&shared.calls).recent());
+            Ok(HttpReply::ok(recent.unwrap_or_default()))
+        }
         (&Method::GET, ["counters"]) => Ok(counters(shared)),
         (&Method::DELETE, ["counters"]) => {
             *lock(&shared.counters) = super::counters::Counters::default();

@@ -132,3 +132,63 @@ pub(super) fn qualify(call: &mut Call<'_>) -> ReplyResult {
     documents::write(call.tx, QUALIFICATION, name, &made)?;
     Ok(HttpReply::json(201, made.body))
 }
+
+/// `GET agreementtemplates/{id}/document?language=&country=`.
+pub(super) fn document(call: &mut Call<'_>) -> ReplyResult {
+    let template = call.places.first().cloned().unwrap_or_default();
+    if !TEMPLATES.iter().any(|(_, known)| known.eq_ignore_ascii_case(&template)) {
+        return Err(super::reply::refuse(404, 1000, "Not found").about([template]));
+    }
+    let given = |name: &str, usual: &str| call.request.query(name).unwrap_or(usual).to_owned();
+    Ok(HttpReply::ok(json!({
+        "displayUri": format!("{LINK}/{template}"),
+        "downloadUri": format!("{LINK}/{template}.pdf"),
+        "language": given("language", "en-US"),
+        "country": given("country", "US"),
+    })))
+}
+
+/// `GET customers/{id}/qualification`: one word, the older way.
+pub(super) fn qualification(call: &mut Call<'_>) -> ReplyResult {
+    let customer = call.customer()?;
+    let found = documents::all(call.tx, QUALIFICATION, customer.id)?;
+    let word = found
+        .first()
+        .map_or("none".to_owned(), |one| one.text("qualification").to_lowercase());
+    Ok(HttpReply::ok(word.into()))
+}
+
+/// `PUT customers/{id}/qualification?code=`: one word again, and granted at once.
+pub(super) fn put_qualification(call: &mut Call<'_>) -> ReplyResult {
+    let customer = call.customer()?;
+    let body = &call.request.body;
+    let wanted = body.as_str().unwrap_or_else(|| json::text(body, "qualification"));
+    let plain = |text: &str| text.replace('_', "").to_ascii_lowercase();
+    let known = ["Education", "GovernmentCommunityCloud", "StateOwnedEntity"];
+    let name = known.into_iter().find(|name| plain(name) == plain(wanted));
+    let name = name.ok_or_else(|| bad_member("qualification", "cannot be set to that"))?;
+    if name == "GovernmentCommunityCloud" && call.request.query("code").is_none() {
+        return Err(bad_member("code", "is missing"));
+    }
+    let (id, _) = call.fresh()?;
+    let made = json!({ "qualification": name, "vettingStatus": "Approved" });
+    documents::write(call.tx, QUALIFICATION, name, &Resource::new(id, customer.id, made))?;
+    Ok(HttpReply::ok(name.to_lowercase().into()))
+}
+
+/// `GET customers/all/validations`, and of one customer: the codes that government customers are qualified with.
+pub(super) fn validation_codes(call: &mut Call<'_>) -> ReplyResult {
+    if !call.places.is_empty() {
+        call.customer()?;
+    }
+    let partner = call.caller.partner;
+    Ok(HttpReply::ok(json!([{
+        "partnerId": partner,
+        "organizationName": "A government organization",
+        "validationCode": "123456",
+        "maxCreates": 10,
+        "remainingCreates": 10,
+        "validationId": super::catalogue::guid_of(&format!("validation {partner}")),
+        "eTag": "1",
+    }])))
+}

@@ -35,7 +35,7 @@ pub(super) fn leave(call: &mut Call<'_>, usual: (&'static str, &'static str), ma
         "id": call.guid(id),
         "partnerId": call.caller.partner,
         "userPrincipalName": if call.caller.user { "admin@sandbox.example" } else { "" },
-        "applicationId": "sandbox",
+        "applicationId": call.caller.application,
         "resourceType": resource,
         "resourceNewValue": json::pascal(&json::redacted(&call.request.body)).to_string(),
         "operationType": operation,

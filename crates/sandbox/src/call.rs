@@ -3,10 +3,10 @@
 use serde_json::Value as Json;
 use uuid::Uuid;
 
+use super::oauth::Grant;
 use super::record::{self, CUSTOMER, Resource};
 use super::reply::{Refused, refuse};
 use super::request::HttpRequest;
-use super::tokens::Grant;
 use super::{Shared, state};
 use tenantry_foundation::db::{DbError, Tx};
 

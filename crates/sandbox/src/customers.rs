@@ -31,6 +31,45 @@ pub(super) fn is_taken(tx: &mut dyn Tx, domain: &str) -> Result<bool, DbError> {
     Ok(found.is_some())
 }
 
+/// `GET validations/checkdomainavailability/{prefix}`: whether the initial domain is free.
+pub(super) fn is_free(call: &mut Call<'_>) -> ReplyResult {
+    let prefix = call
+        .places
+        .first()
+        .map_or(String::new(), |prefix| prefix.to_lowercase());
+    let taken = is_taken(call.tx, &format!("{prefix}.onmicrosoft.com"))?;
+    Ok(HttpReply::ok((!taken).into()))
+}
+
+/// `HEAD customers/{id}/verifieddomain?domain=`: 200 if the customer has it.
+pub(super) fn has_domain(call: &mut Call<'_>) -> ReplyResult {
+    let customer = call.customer()?;
+    let name = call.request.query("domain").unwrap_or_default();
+    let found = call.tx.query_first(
+        "SELECT 1 FROM domains WHERE domain_key = $1 AND customer = $2",
+        &[key::domain(name).as_ref().into(), customer.id.into()],
+    )?;
+    Ok(HttpReply::empty(if found.is_some() { 200 } else { 404 }))
+}
+
+/// `GET customers/{id}/managedservices`: nothing is managed for anybody here.
+pub(super) fn managed_services(call: &mut Call<'_>) -> ReplyResult {
+    call.customer()?;
+    Ok(HttpReply::ok(super::paging::collection(call, Vec::new())))
+}
+
+/// `GET customers/{id}/entitlements`: what stays when subscriptions go, such as reservations; there is none here.
+pub(super) fn entitlements(call: &mut Call<'_>) -> ReplyResult {
+    call.customer()?;
+    Ok(HttpReply::ok(super::paging::collection(call, Vec::new())))
+}
+
+/// `DELETE customers/{id}/relationships/partner`: ends the relationship, the older way.
+pub(super) fn end_relationship(call: &mut Call<'_>) -> ReplyResult {
+    remove(call)?;
+    Ok(HttpReply::empty(204))
+}
+
 /// `GET customers`.
 pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     let page = ServedPage::asked(call, LARGEST_PAGE, &[])?;
@@ -227,6 +266,7 @@ pub(super) fn relationship_request(call: &mut Call<'_>) -> ReplyResult {
 
 /// `PATCH customers/{id}`: ends the relationship, or the delegated access.
 pub(super) fn patch(call: &mut Call<'_>) -> ReplyResult {
+    call.customer_whatever()?;
     let body = call.request.object()?.clone();
     let relationship = json::text(&body, "relationshipToPartner");
     if relationship.eq_ignore_ascii_case("none") {

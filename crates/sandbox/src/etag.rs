@@ -20,8 +20,24 @@ pub(super) fn vector(id: &str) -> String {
     base64(&Sha256::digest(id)[..12])
 }
 
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// What was written in base 64.
+pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let (mut bits, mut held, mut bytes) = (0_u32, 0, Vec::new());
+    for letter in text.trim_end_matches('=').bytes() {
+        let digit = DIGITS.iter().position(|digit| *digit == letter)?;
+        bits = bits << 6 | digit as u32;
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push((bits >> held & 0xff) as u8);
+        }
+    }
+    Some(bytes)
+}
+
 pub(super) fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for three in bytes.chunks(3) {
         let at = |place: usize| u32::from(three.get(place).copied().unwrap_or(0));
@@ -47,5 +63,9 @@ mod tests {
         assert_eq!(base64(b"M"), "TQ==");
         assert_eq!(base64(b"Ma"), "TWE=");
         assert_eq!(base64(b"Many"), "TWFueQ==");
+        for text in ["", "M", "Ma", "Man", "Many"] {
+            assert_eq!(from_base64(&base64(text.as_bytes())).as_deref(), Some(text.as_bytes()));
+        }
+        assert_eq!(from_base64("T!"), None);
     }
 }

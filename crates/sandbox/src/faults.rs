@@ -31,6 +31,8 @@ pub enum InjectedFault {
     Forbidden,
     /// 403, since the account may do no such thing for this customer
     NoDelegation,
+    /// No token, since no administrator has consented to the application; of the token endpoint only
+    NoConsent,
 }
 
 impl InjectedFault {

@@ -1,83 +1,84 @@
 //! The way of a request: read, told apart, let in, slowed down, run, written down, answered.
 
-use std::convert::Infallible;
-use std::io;
+mod render;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use hyper::body::Incoming;
 
+use super::admin::RecentCall;
 use super::call::{Call, Note};
 use super::faults::InjectedFault;
-use super::line::{Connections, CutSwitch};
-use super::quirks::{self, Quirk};
+use super::line::Arrival;
+use super::oauth::{Endpoint, Grant};
 use super::reply::{HttpReply, Refused, ReplyResult, refuse};
 use super::request::HttpRequest;
 use super::routes::{Operation, RouteMatch, find};
-use super::tokens::Grant;
-use super::{Shared, admin, audit, etag, lock, replay, tokens};
+use super::state::moment;
+use super::{Shared, admin, audit, lock, oauth, replay};
+use render::{Answerer, bare, render, slowly, unavailable};
 use tenantry_foundation::db::{DbError, Tx};
 
 /// Larger bodies are refused.
 const LARGEST_BODY: usize = 4 * 1024 * 1024;
 
-pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
-    let router = Router::new().fallback(answer).with_state(shared);
-    axum::serve(
-        Connections(listener),
-        router.into_make_service_with_connect_info::<CutSwitch>(),
-    )
-    .with_graceful_shutdown(stop.cancelled_owned())
-    .await
-}
+/// How long a body may take to come.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
 
-async fn answer(
-    State(shared): State<Arc<Shared>>,
-    ConnectInfo(switch): ConnectInfo<CutSwitch>,
-    request: axum::extract::Request,
+/// Answers one request.
+pub(super) async fn answer(
+    shared: &Arc<Shared>,
+    arrival: &Arrival,
+    request: axum::http::Request<Incoming>,
 ) -> Response<Body> {
     let (head, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, LARGEST_BODY).await else {
-        return bare(StatusCode::PAYLOAD_TOO_LARGE);
+    let body = axum::body::to_bytes(Body::new(body), LARGEST_BODY);
+    let body = match tokio::time::timeout(BODY_WITHIN, body).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return bare(StatusCode::PAYLOAD_TOO_LARGE),
+        Err(_) => return bare(StatusCode::REQUEST_TIMEOUT),
     };
-    let request = Arc::new(HttpRequest::new(head, body.into(), &shared.clock));
+    let switch = &arrival.switch;
+    let request = Arc::new(HttpRequest::new(head, body.into(), arrival, &shared.clock));
     if request
         .segments
         .first()
         .is_some_and(|first| first.eq_ignore_ascii_case("sandbox"))
     {
-        let reply = admin::answer(&shared, &request).await;
-        return render(&shared, &request, &reply, Speaker::Other);
+        let reply = admin::answer(shared, &request).await;
+        return render(shared, &request, &reply, Answerer::Other);
     }
-    let token = tokens::endpoint(&request.segments).map(|(tenant, second)| (tenant.to_owned(), second));
-    let found = match &token {
-        Some(_) => RouteMatch::Token,
-        None => find(&request.method, &request.segments),
+    let endpoint = Endpoint::find(&request.segments);
+    let found = match &endpoint {
+        Some(_) => RouteMatch::SigningIn,
+        None => find(&request.method, &request.segments, |name| request.query(name)),
     };
-    let (name, operation) = match &found {
-        RouteMatch::Token => ("token", None),
-        RouteMatch::Operation(operation, _) => (operation.name, Some(*operation)),
-        RouteMatch::WrongMethod => return bare(StatusCode::METHOD_NOT_ALLOWED),
+    let (name, operation) = match (&found, &endpoint) {
+        (RouteMatch::SigningIn, Some(endpoint)) => (endpoint.name(), None),
+        (RouteMatch::Operation(operation, _), _) => (operation.name, Some(*operation)),
+        (RouteMatch::WrongMethod, _) => return bare(StatusCode::METHOD_NOT_ALLOWED),
         // As a gateway answers: without the correlation id, so that nobody takes it for the answer to a question.
-        RouteMatch::Nothing => return bare(StatusCode::NOT_FOUND),
+        _ => return bare(StatusCode::NOT_FOUND),
     };
     let fault = lock(&shared.trouble).next(name);
-    count(&shared, name, operation, &request, fault);
+    count(shared, name, operation, &request, fault);
     if fault == Some(InjectedFault::CutBeforeCommit) {
         switch.cut();
         return bare(StatusCode::NO_CONTENT);
     }
     let now = shared.clock.now_millis();
-    let reply = match (fault, token, found) {
+    let reply = match (fault, endpoint, found) {
         (Some(InjectedFault::Error503), ..) => return unavailable(),
         (Some(InjectedFault::Error500), ..) => said(Err(refuse(500, 800_003, "Something went wrong here."))),
         (Some(InjectedFault::Error429), ..) => too_many(1),
-        (_, Some((tenant, second)), _) => tokens::issue(&shared, &request, &tenant, second, now),
+        (Some(InjectedFault::NoConsent), Some(_), _) => oauth::no_consent(shared, &request),
+        (_, Some(endpoint), _) => match oauth::answer(shared, &request, &endpoint, now) {
+            Some(reply) => reply,
+            None => return bare(StatusCode::METHOD_NOT_ALLOWED),
+        },
         (_, None, RouteMatch::Operation(operation, places)) => {
             let routed = RoutedCall {
                 operation,
@@ -85,28 +86,35 @@ async fn answer(
                 fault,
                 now,
             };
-            match admit(&shared, &request, &routed) {
-                Ok(caller) => run(&shared, &request, routed, caller).await,
+            match admit(shared, &request, &routed) {
+                Ok(caller) => run(shared, &request, routed, caller).await,
                 Err(reply) => reply,
             }
         }
         _ => return bare(StatusCode::NOT_FOUND),
     };
     // Last of all, so that a call whose client lost patience has had its effect.
-    delay(&shared).await;
+    delay(shared).await;
     if fault == Some(InjectedFault::CutAfterCommit) {
         switch.cut();
         return bare(StatusCode::NO_CONTENT);
     }
-    let speaker = match operation {
+    let answerer = match operation {
         // That is the gateway.
-        _ if reply.status == 429 => Speaker::Other,
-        Some(operation) => Speaker::Service {
+        _ if reply.status == 429 => Answerer::Other,
+        Some(operation) => Answerer::Service {
             changes: operation.changes,
         },
-        None => Speaker::Other,
+        None => Answerer::Other,
     };
-    let response = render(&shared, &request, &reply, speaker);
+    lock(&shared.calls).note(RecentCall {
+        at: moment(now),
+        method: request.method.to_string(),
+        path: request.path(),
+        status: reply.status,
+        request_id: request.id.clone(),
+    });
+    let response = render(shared, &request, &reply, answerer);
     if fault == Some(InjectedFault::SlowBody) {
         return slowly(response, shared.options.slow_body).await;
     }
@@ -155,10 +163,10 @@ fn admit(shared: &Shared, request: &HttpRequest, call: &RoutedCall) -> Result<Gr
         now,
     } = call;
     if *fault == Some(InjectedFault::ExpiredToken) {
-        tokens::revoke(shared, request);
-        return Err(said(Err(tokens::denied())));
+        oauth::revoke(shared, request);
+        return Err(said(Err(oauth::denied())));
     }
-    let caller = tokens::caller(shared, request, *now).map_err(|refused| said(Err(refused)))?;
+    let caller = oauth::caller(shared, request, *now).map_err(|refused| said(Err(refused)))?;
     if operation.needs_user && !caller.user {
         let text = "An application cannot do this without a user.";
         return Err(said(Err(refuse(403, 900_329, text))));
@@ -278,91 +286,4 @@ fn settled(outcome: ReplyResult) -> Result<HttpReply, DbError> {
 
 fn said(outcome: ReplyResult) -> HttpReply {
     settled(outcome).unwrap_or_else(|_| HttpReply::empty(500))
-}
-
-/// An answer that is not ours: no body, and none of our headers.
-fn bare(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response
-}
-
-fn unavailable() -> Response<Body> {
-    let mut response = Response::new(Body::from("<html><body>Service Unavailable</body></html>"));
-    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    let html = HeaderValue::from_static("text/html");
-    response.headers_mut().insert("content-type", html);
-    response
-}
-
-/// Who answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Speaker {
-    /// An operation of the service, which may change something.
-    Service { changes: bool },
-    /// The gateway, the token endpoint or the sandbox itself.
-    Other,
-}
-
-const MARK: &[u8] = b"\xef\xbb\xbf";
-
-fn render(shared: &Shared, request: &HttpRequest, reply: &HttpReply, speaker: Speaker) -> Response<Body> {
-    let quirks = lock(&shared.trouble).quirks.clone();
-    let changes = speaker == Speaker::Service { changes: true };
-    let silent = changes && reply.status < 300 && quirks.contains(&Quirk::EmptyAnswers);
-    let mut bytes = Vec::new();
-    if let Some(mut body) = reply.body.clone().filter(|_| !silent && request.method != Method::HEAD) {
-        quirks::bend(&quirks, reply.status, &mut body);
-        if speaker != Speaker::Other && !quirks.contains(&Quirk::NoBom) {
-            bytes.extend_from_slice(MARK);
-        }
-        bytes.extend_from_slice(body.to_string().as_bytes());
-    }
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let own = [
-        ("MS-RequestId", request.id.clone()),
-        ("MS-CorrelationId", request.correlation_id.clone()),
-        ("X-Locale", request.header("x-locale").unwrap_or("en-US").to_owned()),
-    ];
-    // Nobody goes by these, but the service sends them.
-    let traced = (speaker != Speaker::Other).then(|| {
-        [
-            ("MS-CV", format!("{}.0", etag::vector(&request.id))),
-            ("MS-ServerId", "000001".to_owned()),
-            ("Request-Context", format!("appId=cid-v1:{}", super::PARTNER)),
-        ]
-    });
-    let typed = (!bytes.is_empty()).then(|| ("Content-Type", "application/json; charset=utf-8".to_owned()));
-    let all = own.into_iter().chain(traced.into_iter().flatten()).chain(typed);
-    for (name, value) in all.chain(reply.headers.iter().cloned()) {
-        let name = HeaderName::from_bytes(name.as_bytes());
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) {
-            response.headers_mut().insert(name, value);
-        }
-    }
-    *response.body_mut() = Body::from(bytes);
-    response
-}
-
-/// The same answer in two halves, with a pause between them.
-async fn slowly(response: Response<Body>, pause: Duration) -> Response<Body> {
-    let (head, body) = response.into_parts();
-    let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
-    let rest = bytes.slice(bytes.len() / 2..);
-    let first = bytes.slice(..bytes.len() / 2);
-    let halves = futures::stream::unfold(0, move |half| {
-        let (first, rest) = (first.clone(), rest.clone());
-        async move {
-            match half {
-                0 => Some((Ok::<Bytes, Infallible>(first), 1)),
-                1 => {
-                    tokio::time::sleep(pause).await;
-                    Some((Ok(rest), 2))
-                }
-                _ => None,
-            }
-        }
-    });
-    Response::from_parts(head, Body::from_stream(halves))
 }

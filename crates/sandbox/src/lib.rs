@@ -1,8 +1,8 @@
 //! A local server that speaks the REST contract of Microsoft Partner Center, so that jobs can be rehearsed and clients
 //! tested without a partner account.
 //!
-//! One handler takes every request (`http`): it finds the operation in one table (`routes`), checks the token
-//! (`tokens`), and runs the operation's function in one transaction on an SQLite database with this program's own
+//! Connections are taken in HTTP/1.1 and HTTP/2, over TLS or not (`serve`). One handler takes every request (`http`): it
+//! finds the operation in one table (`routes`), checks the token (`oauth`), and runs the operation's function in one transaction on an SQLite database with this program's own
 //! schema, in which `tenantry customers` can look. What that schema has no column for lies beside it (`record`). The
 //! answer to a changing call is recorded under its request id in the same transaction as the effect (`replay`), and
 //! so is an audit record; whoever asks again with that id is told the same again.
@@ -29,6 +29,7 @@ mod billing;
 mod call;
 mod carts;
 mod catalogue;
+mod consents;
 mod counters;
 mod countries;
 mod create_customer;
@@ -42,8 +43,13 @@ mod json;
 mod licenses;
 mod limits;
 mod line;
+mod oauth;
 mod orders;
+mod page;
 mod paging;
+mod partner;
+mod policies;
+mod products;
 mod quirks;
 mod record;
 mod replay;
@@ -53,12 +59,13 @@ mod roles;
 mod routes;
 mod seats;
 mod seed;
+mod serve;
 mod state;
 mod subscriptions;
-mod tokens;
 mod transfers;
 mod usage;
 mod users;
+mod webhooks;
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -106,6 +113,8 @@ pub struct Options {
     pub faults: Vec<(InjectedFault, f64)>,
     /// Oddities of the real service.
     pub quirks: Vec<Quirk>,
+    /// Whether HTTPS is spoken as well, with a certificate that an authority of our own makes.
+    pub tls: bool,
 }
 
 impl Default for Options {
@@ -123,6 +132,7 @@ impl Default for Options {
             slow_body: Duration::from_secs(3),
             faults: Vec::new(),
             quirks: Vec::new(),
+            tls: false,
         }
     }
 }
@@ -133,8 +143,11 @@ struct Shared {
     clock: Clock,
     options: Options,
     installation: Installation,
-    tokens: Mutex<tokens::Issued>,
+    tokens: Mutex<oauth::Issued>,
+    signer: oauth::Signer,
+    authority: Option<serve::Authority>,
     counters: Mutex<counters::Counters>,
+    calls: Mutex<admin::RecentCalls>,
     trouble: Mutex<faults::InjectedTrouble>,
     limits: Mutex<limits::Windows>,
     /// Answers that hold a password, by request id: it is never written down.
@@ -154,13 +167,19 @@ impl Sandbox {
         let seed_value = options.seed_value;
         let installation = db.write(move |tx| state::prepare(tx, seed_value)).await?;
         let trouble = faults::InjectedTrouble::new(&options);
+        let signer = oauth::Signer::new().map_err(|oauth::NoKey| DbError::Broken("no key can be made".to_owned()))?;
+        let authority = options.tls.then(|| serve::Authority::new(clock.now_millis()));
+        let authority = authority.transpose().map_err(DbError::Broken)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 db,
                 clock,
                 installation,
                 tokens: Mutex::default(),
+                signer,
+                authority,
                 counters: Mutex::default(),
+                calls: Mutex::default(),
                 trouble: Mutex::new(trouble),
                 limits: Mutex::default(),
                 secrets: Mutex::default(),
@@ -177,7 +196,12 @@ impl Sandbox {
 
     /// Answers what comes in at `listener` until `stop` is cancelled.
     pub async fn serve(&self, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
-        http::serve(self.shared.clone(), listener, stop).await
+        serve::serve(self.shared.clone(), listener, stop).await
+    }
+
+    /// The certificate of the authority that clients have to trust over HTTPS, in PEM form.
+    pub fn authority(&self) -> Option<&str> {
+        self.shared.authority.as_ref().map(|authority| authority.pem.as_str())
     }
 
     /// Closes the state's file.
@@ -189,4 +213,27 @@ impl Sandbox {
 /// Names of all operations of the API.
 pub fn operations() -> impl Iterator<Item = &'static str> {
     routes::names()
+}
+
+/// An operation that is served.
+#[derive(Debug, Clone)]
+pub struct ServedOperation {
+    /// What scripts of faults call it.
+    pub name: &'static str,
+    /// The method of HTTP.
+    pub method: String,
+    /// After `/v1/`, with `{}` at its open places.
+    pub path: &'static str,
+    /// Whether a person has to stand behind the token.
+    pub needs_user: bool,
+}
+
+/// All operations of the API that are served, without those of signing in.
+pub fn served() -> impl Iterator<Item = ServedOperation> {
+    routes::all().map(|one| ServedOperation {
+        name: one.name,
+        method: one.method.to_string(),
+        path: one.path,
+        needs_user: one.needs_user,
+    })
 }

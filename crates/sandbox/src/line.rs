@@ -1,4 +1,5 @@
-//! Connections that can be cut in the middle: the listener hands each a switch, and the handler may throw it.
+//! A connection that can be cut in the middle: the handler of its requests may throw its switch. And the way that a
+//! request came.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,10 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 /// Cuts the connection it belongs to: nothing more is written to it.
 #[derive(Debug, Clone, Default)]
@@ -26,36 +25,19 @@ impl CutSwitch {
     }
 }
 
+/// The way that a request came.
+#[derive(Debug, Clone)]
+pub(super) struct Arrival {
+    pub(super) switch: CutSwitch,
+    pub(super) secure: bool,
+    /// Where it was taken.
+    pub(super) local: SocketAddr,
+}
+
 /// A connection.
 pub(super) struct Connection {
-    stream: TcpStream,
-    switch: CutSwitch,
-}
-
-/// Takes connections.
-pub(super) struct Connections(pub(super) TcpListener);
-
-impl Listener for Connections {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
-        let (stream, address) = Listener::accept(&mut self.0).await;
-        // Small answers should not wait for each other; that it cannot be had is no reason to hang up.
-        let _ = stream.set_nodelay(true);
-        let switch = CutSwitch::default();
-        (Connection { stream, switch }, address)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-}
-
-impl Connected<IncomingStream<'_, Connections>> for CutSwitch {
-    fn connect_info(stream: IncomingStream<'_, Connections>) -> Self {
-        stream.io().switch.clone()
-    }
+    pub(super) stream: TcpStream,
+    pub(super) switch: CutSwitch,
 }
 
 fn hung_up() -> io::Error {

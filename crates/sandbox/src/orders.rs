@@ -8,7 +8,7 @@ use super::call::Call;
 use super::paging::collection;
 use super::record::{self, Resource, SUBSCRIPTION};
 use super::reply::{HttpReply, Refused, ReplyResult, bad_member, refuse};
-use super::subscriptions::built::{New, Terms, cycle_of};
+use super::subscriptions::built::{NewSubscription, Terms, cycle_of};
 use super::{catalogue, documents, etag, json, subscriptions};
 
 pub(super) const ORDER: &str = "order";
@@ -36,7 +36,7 @@ fn buy(call: &mut Call<'_>, customer: &Resource, ordered: &Ordered<'_>) -> Resul
     let made = subscriptions::make(
         call,
         customer,
-        &New {
+        &NewSubscription {
             offer,
             name: json::text(item, "friendlyName"),
             quantity: item["quantity"].as_i64().unwrap_or(1),
@@ -98,7 +98,7 @@ pub(super) fn make_for(
         let subscription = buy(call, customer, &ordered)?;
         lines.push(built::line(customer, number, &subscription));
     }
-    let new = built::New {
+    let new = built::NewOrder {
         name: &name,
         cycle: cycle_of(cycle).unwrap_or("monthly"),
         currency: json::text(given, "currencyCode"),
@@ -106,7 +106,7 @@ pub(super) fn make_for(
         partner,
         at: call.now,
     };
-    let order = Resource::new(id, customer.id, built::body(customer, new));
+    let order = Resource::new(id, customer.id, built::body(customer, &new));
     documents::write(call.tx, ORDER, &name, &order)?;
     call.remark("OrderId", name);
     Ok(json::shown(&order.body))
@@ -231,4 +231,10 @@ pub(super) fn provisioning_status(call: &mut Call<'_>) -> ReplyResult {
         })
     });
     Ok(HttpReply::ok(collection(call, lines.collect())))
+}
+
+/// `GET customers/{id}/orders/{id}/activationlinks`: products of others have some; there are none here.
+pub(super) fn activation_links(call: &mut Call<'_>) -> ReplyResult {
+    named(call)?;
+    Ok(HttpReply::ok(collection(call, Vec::new())))
 }

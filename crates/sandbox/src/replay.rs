@@ -75,6 +75,7 @@ pub(super) fn recorded(
         status: row.int(1)? as u16,
         body,
         headers: location.map(|location| ("Location", location)).into_iter().collect(),
+        page: None,
     }))
 }
 

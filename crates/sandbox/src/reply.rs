@@ -9,6 +9,8 @@ use tenantry_foundation::db::DbError;
 pub(super) struct HttpReply {
     pub(super) status: u16,
     pub(super) body: Option<Value>,
+    /// A page for people in place of it.
+    pub(super) page: Option<String>,
     pub(super) headers: Vec<(&'static str, String)>,
 }
 
@@ -17,7 +19,7 @@ impl HttpReply {
         Self {
             status,
             body: Some(body),
-            headers: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -60,6 +62,16 @@ impl Refused {
             && let Some(body) = &mut reply.body
         {
             body["data"] = what.into_iter().map(Into::into).collect();
+        }
+        self
+    }
+}
+
+impl Refused {
+    /// Names the part of the service that refuses.
+    pub(super) fn said_by(mut self, source: &str) -> Self {
+        if let Self::Answer(HttpReply { body: Some(body), .. }) = &mut self {
+            body["source"] = source.into();
         }
         self
     }

@@ -1,12 +1,15 @@
 //! A request, read: the path in segments, the query, the headers that matter, and the body in one spelling.
 
 use axum::http::request::Parts;
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::json;
+use super::line::Arrival;
 use super::reply::{Refused, refuse};
+
 use tenantry_foundation::clock::Clock;
 
 /// One request.
@@ -16,6 +19,8 @@ pub(super) struct HttpRequest {
     pub(super) segments: Vec<String>,
     /// The address after the version, as it was written and with its query: what a link to it says.
     pub(super) own: String,
+    /// Scheme and host that it was sent to: what addresses in answers begin with.
+    pub(super) base: String,
     query: Vec<(String, String)>,
     headers: HeaderMap,
     /// The body as it came.
@@ -31,7 +36,7 @@ pub(super) struct HttpRequest {
 }
 
 impl HttpRequest {
-    pub(super) fn new(head: Parts, raw: Vec<u8>, clock: &Clock) -> Self {
+    pub(super) fn new(head: Parts, raw: Vec<u8>, arrival: &Arrival, clock: &Clock) -> Self {
         let Parts {
             method, uri, headers, ..
         } = head;
@@ -47,7 +52,19 @@ impl HttpRequest {
             let given = headers.get(name).and_then(|value| value.to_str().ok());
             given.map_or_else(|| clock.fresh_id().to_string(), |id| id.trim().to_owned())
         };
+        let named = headers.get("host").and_then(|value| value.to_str().ok());
+        let host = uri
+            .authority()
+            .map(Authority::as_str)
+            .or(named)
+            .filter(|host| is_host(host));
+        let scheme = if arrival.secure { "https" } else { "http" };
+        let base = host.map_or_else(
+            || format!("{scheme}://{}", arrival.local),
+            |host| format!("{scheme}://{host}"),
+        );
         Self {
+            base,
             segments: written.into_iter().map(decoded).collect(),
             own,
             query: pairs(uri.query().unwrap_or_default()),
@@ -59,6 +76,11 @@ impl HttpRequest {
             headers,
             raw,
         }
+    }
+
+    /// The path, without what is asked for in the query.
+    pub(super) fn path(&self) -> String {
+        format!("/{}", self.segments.join("/"))
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
@@ -93,6 +115,19 @@ impl HttpRequest {
         }
     }
 
+    /// Whether it names this machine as its host, and comes from no page of another one: what browsers say of
+    /// requests that a stranger's page has them make.
+    pub(super) fn is_local(&self) -> bool {
+        let is_here = |origin: &str| {
+            let host = origin.split_once("://").map_or(origin, |(_, host)| host);
+            let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+            let name = if host.ends_with(']') { host } else { name };
+            ["localhost", "127.0.0.1", "[::1]"].contains(&name) || name.ends_with(".localhost")
+        };
+        let origin = self.header("origin");
+        is_here(&self.base) && origin.is_none_or(is_here) && self.header("sec-fetch-site") != Some("cross-site")
+    }
+
     /// The members of a form.
     pub(super) fn form(&self) -> Vec<(String, String)> {
         pairs(&String::from_utf8_lossy(&self.raw))
@@ -104,6 +139,14 @@ impl HttpRequest {
         let asked = format!("{} {} {}", self.method, path.join("/"), json::redacted(&self.body));
         hex(&Sha256::digest(asked))
     }
+}
+
+/// Whether a name of a host holds nothing else.
+fn is_host(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte))
 }
 
 fn pairs(text: &str) -> Vec<(String, String)> {
@@ -169,6 +212,37 @@ mod tests {
         assert_eq!(decoded(&encoded("{\"Field\": é}")), "{\"Field\": é}");
     }
 
+    fn here(secure: bool) -> Arrival {
+        Arrival {
+            switch: crate::line::CutSwitch::default(),
+            secure,
+            local: ([127, 0, 0, 1], 8080).into(),
+        }
+    }
+
+    #[test]
+    fn only_this_machine_is_here() {
+        for (host, origin, expected) in [
+            ("localhost:8080", None, true),
+            ("127.0.0.1:8080", Some("http://localhost:8080"), true),
+            ("[::1]:8080", None, true),
+            ("[::1]", None, true),
+            ("attacker.example:8080", None, false),
+            ("localhost.attacker.example", None, false),
+            ("127.0.0.1:8080", Some("https://attacker.example"), false),
+            ("127.0.0.1:8080", Some("null"), false),
+        ] {
+            let mut head = axum::http::Request::get("/sandbox").header("host", host);
+            if let Some(origin) = origin {
+                head = head.header("origin", origin);
+            }
+            let head = head.body(()).expect("a request").into_parts().0;
+            let request = HttpRequest::new(head, Vec::new(), &here(true), &Clock::held(0));
+            assert_eq!(request.is_local(), expected, "{host} {origin:?}");
+            assert_eq!(request.base, format!("https://{host}"));
+        }
+    }
+
     #[test]
     fn queries_and_slashes() {
         let uri = "/v1//x/?Size=5&a=1&a=2&empty=";
@@ -177,7 +251,7 @@ mod tests {
             .expect("a request")
             .into_parts()
             .0;
-        let request = HttpRequest::new(head, Vec::new(), &Clock::held(0));
+        let request = HttpRequest::new(head, Vec::new(), &here(false), &Clock::held(0));
         assert_eq!(request.segments, ["v1", "x"]);
         assert_eq!(request.own, "/x?Size=5&a=1&a=2&empty=");
         assert_eq!(request.query("size"), Some("5"));

@@ -6,6 +6,7 @@ mod table;
 use axum::http::Method;
 
 use super::call::Call;
+use super::oauth;
 use super::reply::ReplyResult;
 use table::OPERATIONS;
 
@@ -13,7 +14,7 @@ use table::OPERATIONS;
 pub(super) struct Operation {
     /// What scripts and counters call it.
     pub(super) name: &'static str,
-    method: Method,
+    pub(super) method: Method,
     /// After `/v1/`.
     pub(super) path: &'static str,
     /// Whether a person has to stand behind the token.
@@ -71,23 +72,45 @@ impl Operation {
 
 /// Which operation a request asks for.
 pub(super) enum RouteMatch {
-    Token,
+    /// It is for one of the endpoints of signing in.
+    SigningIn,
     /// And what stands at its open places.
     Operation(&'static Operation, Vec<String>),
     WrongMethod,
     Nothing,
 }
 
-pub(super) fn find(method: &Method, segments: &[String]) -> RouteMatch {
-    let Some((version, rest)) = segments.split_first() else {
+/// A path in the one spelling of the table: some clients write what stands in it at other places.
+fn canonical<'q>(method: &Method, segments: &[String], query: impl Fn(&str) -> Option<&'q str>) -> Option<Vec<String>> {
+    let (version, rest) = segments.split_first()?;
+    let words: Vec<String> = rest.iter().map(|part| part.to_ascii_lowercase()).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut path = rest.to_vec();
+    let mut push = |part: Option<&str>| path.extend(part.map(str::to_owned));
+    match (version.to_ascii_lowercase().as_str(), words.as_slice()) {
+        // The name of the service comes first here, and then the version.
+        ("webhooks", ["v1", ..]) => "webhooks".clone_into(&mut path[0]),
+        ("v1", ["webhooks", ..]) => return None,
+        // Members of a collection are named by the query.
+        ("v1", ["customers", _, "users"]) if [Method::PATCH, Method::DELETE].contains(method) => push(query("user_id")),
+        ("v1", ["customers", _, "directoryroles"]) if [Method::POST, Method::DELETE].contains(method) => {
+            push(query("role_id"));
+            push(Some("usermembers"));
+            push(query("member_id").filter(|_| *method == Method::DELETE));
+        }
+        ("v1", _) => {}
+        _ => return None,
+    }
+    Some(path)
+}
+
+pub(super) fn find<'q>(method: &Method, segments: &[String], query: impl Fn(&str) -> Option<&'q str>) -> RouteMatch {
+    let Some(rest) = canonical(method, segments, query) else {
         return RouteMatch::Nothing;
     };
-    if !version.eq_ignore_ascii_case("v1") {
-        return RouteMatch::Nothing;
-    }
     let mut there = false;
     for operation in OPERATIONS {
-        if let Some(places) = places(operation.path, rest) {
+        if let Some(places) = places(operation.path, &rest) {
             if operation.method == *method {
                 return RouteMatch::Operation(operation, places);
             }
@@ -101,9 +124,14 @@ pub(super) fn find(method: &Method, segments: &[String]) -> RouteMatch {
     }
 }
 
+/// All operations.
+pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.iter()
+}
+
 /// Names of all operations.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    OPERATIONS.iter().map(|operation| operation.name).chain(["token"])
+    OPERATIONS.iter().map(|operation| operation.name).chain(oauth::NAMES)
 }
 
 fn places(path: &str, segments: &[String]) -> Option<Vec<String>> {
@@ -128,7 +156,8 @@ mod tests {
 
     fn name(method: &Method, path: &str) -> &'static str {
         let segments: Vec<String> = path.split('/').map(str::to_owned).collect();
-        match find(method, &segments) {
+        let ids = |name: &str| (name != "domain").then_some("an-id");
+        match find(method, &segments, ids) {
             RouteMatch::Operation(operation, _) => operation.name,
             RouteMatch::WrongMethod => "wrong method",
             _ => "nothing",
@@ -146,6 +175,14 @@ mod tests {
         assert_eq!(name(&Method::DELETE, "v1/customers"), "wrong method");
         assert_eq!(name(&Method::GET, "v1/v1/customers"), "nothing");
         assert_eq!(name(&Method::GET, "customers"), "nothing");
+        assert_eq!(name(&Method::PATCH, "v1/customers/x/users"), "update-user");
+        assert_eq!(
+            name(&Method::DELETE, "v1/customers/x/directoryroles"),
+            "remove-user-from-role"
+        );
+        assert_eq!(name(&Method::POST, "v1/customers/x/directoryroles"), "add-user-to-role");
+        assert_eq!(name(&Method::GET, "webhooks/v1/registration"), "get-webhook");
+        assert_eq!(name(&Method::GET, "v1/webhooks/registration"), "nothing");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::faults::Dice;
 use super::orders::{self, ORDER};
 use super::record::{self, CUSTOMER, Resource, SUBSCRIPTION, USER};
 use super::state::{count, next_id};
-use super::subscriptions::built::{self, New, Terms};
+use super::subscriptions::built::{self, NewSubscription, Terms};
 use super::{PARTNER, Shared, catalogue, documents, seats, users};
 use tenantry_foundation::db::{DbError, Tx};
 use tenantry_foundation::installation::Installation;
@@ -232,7 +232,7 @@ impl Seller<'_> {
         let (cycle, term) = sale.terms;
         let partner = PARTNER.to_string();
         let begins = self.now - sale.days * DAY;
-        let new = New {
+        let new = NewSubscription {
             offer: sale.offer,
             name: "",
             quantity: sale.quantity,
@@ -257,7 +257,7 @@ impl Seller<'_> {
         if !sku.is_empty() {
             seats::add_seats(self.tx, self.customer.id, sku, made.text("_partNumber"), sale.quantity)?;
         }
-        let order = orders::built::New {
+        let order = orders::built::NewOrder {
             name: &name,
             cycle,
             currency: "",
@@ -265,7 +265,7 @@ impl Seller<'_> {
             partner: &partner,
             at: begins,
         };
-        let order = Resource::new(order_id, self.customer.id, orders::built::body(self.customer, order));
+        let order = Resource::new(order_id, self.customer.id, orders::built::body(self.customer, &order));
         documents::write(self.tx, ORDER, &name, &order)
     }
 }

@@ -1,7 +1,9 @@
 //! Subscriptions: listed, read, and made by orders.
 
+pub(crate) mod attached;
 pub(crate) mod built;
 mod changed;
+pub(crate) mod moves;
 
 use serde_json::{Value as Json, json};
 
@@ -11,7 +13,7 @@ use super::paging::{collection, link};
 use super::record::{self, Resource, SUBSCRIPTION};
 use super::reply::{HttpReply, Refused, ReplyResult, refuse};
 use super::{catalogue, etag, seats};
-use built::{New, refunds};
+use built::{NewSubscription, refunds};
 
 pub(super) use changed::patch;
 
@@ -145,7 +147,7 @@ pub(super) fn provisioning_status(call: &mut Call<'_>) -> ReplyResult {
 }
 
 /// Makes a subscription, and with it the seats of what is known of it.
-pub(super) fn make(call: &mut Call<'_>, customer: &Resource, new: &New<'_>) -> Result<Resource, Refused> {
+pub(super) fn make(call: &mut Call<'_>, customer: &Resource, new: &NewSubscription<'_>) -> Result<Resource, Refused> {
     if !(1..=MOST).contains(&new.quantity) {
         return Err(refuse(400, 2002, "The offer is not sold in that quantity."));
     }

@@ -84,6 +84,7 @@ fn the_reference_is_what_the_definitions_say() {
         ("error-codes", codes()),
         ("job-document", schema::document()),
         ("exit-codes", exit_codes()),
+        ("sandbox", crate::sandbox::coverage::table()),
     ] {
         let page = Page::open(format!("docs/reference/{name}.md"));
         let expected = with_generated(&page, &generated);

@@ -219,6 +219,40 @@ async fn a_refused_refresh_token_is_answered_with_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn doctor_says_that_consent_is_missing_and_how_it_is_given() {
+    let here = Here::new().await;
+    here.fault(&json!({ "operation": "token", "fault": "no-consent", "times": 100 }))
+        .await;
+    let dir = tempfile::TempDir::new().expect("a directory");
+    token_file(&dir, "");
+    let place = Place::new(On::Sqlite).await;
+    let doctor = async |status: i32| {
+        let mut command = place.command(&["doctor"]);
+        command
+            .env("TENANTRY__PARTNER_CENTER__ENABLED", "true")
+            .env("TENANTRY__PARTNER_CENTER__TENANT", "partner.example")
+            .env("TENANTRY__PARTNER_CENTER__CLIENT_ID", "app")
+            .env("TENANTRY__PARTNER_CENTER__CLIENT_SECRET", "S3cret-of-the-app")
+            .env("TENANTRY__PARTNER_CENTER__API_URL", &here.base)
+            .env("TENANTRY__PARTNER_CENTER__LOGIN_URL", &here.base)
+            .env(
+                "TENANTRY__PARTNER_CENTER__REFRESH_TOKEN_FILE",
+                dir.path().join("refresh-token"),
+            );
+        let ran = command.output().expect("tenantry starts");
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert_eq!(ran.status.code(), Some(status), "{said}");
+        said
+    };
+    let missing = doctor(1).await;
+    for part in ["AADSTS65001", "nobody has consented", "grant admin consent"] {
+        assert!(missing.contains(part), "{part}: {missing}");
+    }
+    here.delete("/sandbox/faults").await.is(204);
+    assert!(!doctor(1).await.contains("consent"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_warns_once_however_many_calls_it_makes() {
     let (office, dir) = (Office::new().await, tempfile::TempDir::new().expect("a directory"));
     token_file(&dir, "issued 2020-01-01T00:00:00Z\n");

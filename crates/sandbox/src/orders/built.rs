@@ -73,7 +73,7 @@ pub(crate) fn line(customer: &Resource, number: usize, subscription: &Resource) 
 }
 
 /// What an order is of.
-pub(crate) struct New<'a> {
+pub(crate) struct NewOrder<'a> {
     pub(crate) name: &'a str,
     pub(crate) cycle: &'a str,
     pub(crate) currency: &'a str,
@@ -83,7 +83,7 @@ pub(crate) struct New<'a> {
 }
 
 /// The order.
-pub(crate) fn body(customer: &Resource, new: New<'_>) -> Json {
+pub(crate) fn body(customer: &Resource, new: &NewOrder<'_>) -> Json {
     let name = new.name;
     let (usual, sign) = currency(customer);
     let code = if new.currency.is_empty() { usual } else { new.currency };

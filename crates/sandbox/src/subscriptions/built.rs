@@ -13,7 +13,7 @@ pub(crate) const CANCEL_WITHIN: i64 = 7 * DAY;
 const NEVER: &str = "9999-12-10T00:00:00Z";
 
 /// What a new subscription is of.
-pub(crate) struct New<'a> {
+pub(crate) struct NewSubscription<'a> {
     pub(crate) offer: &'a str,
     /// What the customer calls it; empty for the product's name.
     pub(crate) name: &'a str,
@@ -102,7 +102,7 @@ impl Terms {
 }
 
 /// The last day of a term, and its last second.
-fn ends(new: &New<'_>) -> (String, String) {
+fn ends(new: &NewSubscription<'_>) -> (String, String) {
     if new.terms.term.is_empty() {
         return (NEVER.to_owned(), NEVER.to_owned());
     }
@@ -115,7 +115,7 @@ fn ends(new: &New<'_>) -> (String, String) {
 pub(crate) const REFUNDS: &str = "_refunds";
 
 /// The subscription of that GUID.
-pub(crate) fn body(new: &New<'_>, guid: &str) -> Json {
+pub(crate) fn body(new: &NewSubscription<'_>, guid: &str) -> Json {
     let product = catalogue::by_offer(new.offer);
     let sort = catalogue::sort_of(new.offer);
     let first = |texts: &[&str]| (*texts.iter().find(|text| !text.is_empty()).unwrap_or(&"")).to_owned();
