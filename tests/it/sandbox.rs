@@ -342,6 +342,8 @@ async fn the_command_says_where_it_is_and_its_state_can_be_looked_into() {
         "3",
         "--fault",
         "error-500=0",
+        "--tls",
+        "authority.pem",
         "--json",
     ];
     let mut command = place.command(&args);
@@ -360,7 +362,17 @@ async fn the_command_says_where_it_is_and_its_state_can_be_looked_into() {
     let token = token["access_token"].as_str().expect("a token");
     let list = Here::send(client.get(format!("{base}/v1/customers")).bearer_auth(token)).await;
     assert_eq!(list.is(200).json()["totalCount"], 3);
+    let authority = std::fs::read_to_string(place.path("authority.pem")).expect("a file");
+    assert!(authority.starts_with("-----BEGIN CERTIFICATE-----"));
+    assert!(
+        said["secure_base_url"]
+            .as_str()
+            .is_some_and(|base| base.starts_with("https://localhost:"))
+    );
     drop(running);
+    place.write("mine.pem", "something else");
+    let kept = place.tenantry(&["sandbox", "--tls", "mine.pem"]).ends(2);
+    assert!(kept.err.contains("is no certificate"), "{}", kept.err);
     let customers = place.tenantry(&["customers", "--ledger", &url, "--json"]);
     customers.ends(0);
     let help = place.tenantry(&["sandbox", "--help"]);

@@ -18,7 +18,9 @@
 //!   seen by every partner, subscriptions by the one who sold them.
 //! - A taken domain, a taken user name and a subscription in the way of a removal are answered 400 with code 3000, and
 //!   `data` says what it is about.
-//! - A refused call leaves an audit record that says `failed`.
+//! - A refused call leaves an audit record that says `failed`. A change that Microsoft has no words for leaves none.
+//! - A consent that there is already, and a batch of that name, are refused with code 3000 as well.
+//! - Tokens are signed with ES256, where Entra has RS256: the key is made at every start, and that is quickly done.
 //! - What errors say in words is ours; status and code are what clients go by.
 
 mod address;

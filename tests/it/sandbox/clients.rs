@@ -21,9 +21,18 @@ fn place(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-fn skip(what: &str, output: &Output) {
-    let why = String::from_utf8_lossy(&output.stderr);
+/// Says that something is not to be had here, and why.
+fn skip(what: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {what} cannot be installed here: {why}");
+}
+
+/// Runs a command to its end; why it failed, if it did.
+fn try_run(command: &mut Command) -> Result<(), String> {
+    let ran = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    if ran.status.success() {
+        return Ok(());
+    }
+    Err(String::from_utf8_lossy(&ran.stderr).into_owned())
 }
 
 fn run(command: &mut Command) -> Output {
@@ -36,23 +45,21 @@ fn python() -> Option<PathBuf> {
     let (home, done) = (place("sandbox-python"), place("sandbox-python/done"));
     let python = home.join("bin/python");
     if !done.exists() {
-        let made = run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home));
-        let pip = [
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--retries",
-            "1",
-        ];
-        let installed = if made.status.success() {
-            run(Command::new(&python).args(pip).args(PYTHON))
-        } else {
-            made
-        };
-        if !installed.status.success() {
-            skip(&PYTHON.join(" and "), &installed);
+        let mut install = Command::new(&python);
+        install
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--retries",
+                "1",
+            ])
+            .args(PYTHON);
+        let made = try_run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home));
+        if let Err(why) = made.and_then(|()| try_run(&mut install)) {
+            skip(&PYTHON.join(" and "), &why);
             return None;
         }
         std::fs::write(done, "").expect("written");
@@ -66,7 +73,8 @@ fn node() -> Option<PathBuf> {
     let (home, done) = (place("sandbox-node"), place("sandbox-node/done"));
     if !done.exists() {
         std::fs::create_dir_all(&home).expect("a directory");
-        let npm = [
+        let mut install = Command::new("npm");
+        install.args([
             "install",
             "--silent",
             "--no-audit",
@@ -74,18 +82,11 @@ fn node() -> Option<PathBuf> {
             "--ignore-scripts",
             "--fetch-retries",
             "1",
-        ];
-        let installed = Command::new("npm").args(npm).args(NODE).current_dir(&home).output();
-        match installed {
-            Ok(installed) if installed.status.success() => {}
-            Ok(installed) => {
-                skip(&NODE.join(" and "), &installed);
-                return None;
-            }
-            Err(error) => {
-                let _ = writeln!(std::io::stderr(), "SKIPPED: npm cannot be run: {error}");
-                return None;
-            }
+        ]);
+        let installed = try_run(install.args(["--fetch-timeout", "20000"]).args(NODE).current_dir(&home));
+        if let Err(why) = installed.and_then(|()| try_run(Command::new("node").arg("--version"))) {
+            skip(&NODE.join(" and "), &why);
+            return None;
         }
         std::fs::write(done, "").expect("written");
     }

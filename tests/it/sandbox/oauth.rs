@@ -196,6 +196,21 @@ async fn a_code_is_turned_into_tokens_once_by_whom_it_was_given_to() {
         .get("/common/oauth2/v2.0/authorize?client_id=app&response_type=code&redirect_uri=javascript:x")
         .await;
     assert_eq!(bad.is(400).json()["error"], "invalid_request");
+    // Web applications ask for an identity at once, which comes in no query.
+    let both = ask.replace("response_type=code", "response_type=code%20id_token");
+    let there = sent_to(&here, "common", &both).await;
+    let (_, fragment) = there.split_once("/back#").expect("a fragment");
+    let id = fragment
+        .split('&')
+        .find_map(|part| part.strip_prefix("id_token="))
+        .expect("a token");
+    assert_eq!(claims(id)["nonce"], "n1");
+    assert!(fragment.contains("code="));
+    let form_post = here
+        .get(&format!("/common/oauth2/v2.0/authorize?{both}&response_mode=form_post"))
+        .await
+        .is(200);
+    assert!(form_post.text.contains("name=\"id_token\""));
     let late = code(&here).await;
     here.clock.advance(11 * 60 * 1000);
     let refused = form(&here, token, &redeem(&late, "app", VERIFIER)).await.is(400).json();

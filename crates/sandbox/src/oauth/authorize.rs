@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::json;
 
-use super::issue::{CODE_LIFE, Code, Device, refusal};
+use super::issue::{CODE_LIFE, Code, Device, TokensFor, refusal};
 use super::token::TokenForm;
 use super::{Endpoint, Version};
 use crate::page::{escaped, page};
@@ -77,12 +77,34 @@ pub(super) fn authorize(shared: &Shared, request: &HttpRequest, endpoint: &Endpo
         let text = "The request must contain a 'redirect_uri' that can be gone to.";
         return refusal(shared, request, 400, ("invalid_request", 50_011), text);
     }
-    let mode = given("response_mode");
+    let wants = |word: &str| given("response_type").split_whitespace().any(|one| one == word);
+    // What holds a token is not put into a query.
+    let mode = match given("response_mode") {
+        "" if wants("id_token") => "fragment",
+        mode => mode,
+    };
     let back = |parameters: &[(&str, &str)]| go(redirect, mode, &[parameters, &[("state", given("state"))]].concat());
-    if !given("response_type").split_whitespace().any(|one| one == "code") {
-        let text = "AADSTS700054: Only the response type 'code' is enabled.";
+    if !wants("code") && !wants("id_token") {
+        let text = "AADSTS700054: The response types 'code' and 'id_token' are enabled.";
         return back(&[("error", "unsupported_response_type"), ("error_description", text)]);
     }
+    let who = TokensFor {
+        client,
+        audience: client,
+        scope: given("scope"),
+        partner: endpoint.partner(),
+        user: true,
+        nonce: given("nonce"),
+        now,
+    };
+    let id = if wants("id_token") {
+        super::issue::make(shared, request, &who).map(|made| made.id)
+    } else {
+        Some(String::new())
+    };
+    let Some(id) = id else {
+        return back(&[("error", "temporarily_unavailable")]);
+    };
     let Some(code) = super::issue::random(shared) else {
         return back(&[("error", "temporarily_unavailable")]);
     };
@@ -115,7 +137,13 @@ pub(super) fn authorize(shared: &Shared, request: &HttpRequest, endpoint: &Endpo
     } else {
         String::new()
     };
-    back(&[("code", &code), ("session_state", &session), ("client_info", &info)])
+    let code = if wants("code") { code.as_str() } else { "" };
+    back(&[
+        ("code", code),
+        ("id_token", &id),
+        ("session_state", &session),
+        ("client_info", &info),
+    ])
 }
 
 /// `GET {tenant}/adminconsent`: consent is always given.
