@@ -118,7 +118,12 @@ impl Endpoint {
 
     /// The partner that is signed in to.
     fn partner(&self) -> Uuid {
-        Uuid::try_parse(&self.tenant).unwrap_or(PARTNER)
+        self.named().unwrap_or(PARTNER)
+    }
+
+    /// The tenant, where the address names one by its id.
+    fn named(&self) -> Option<Uuid> {
+        Uuid::try_parse(&self.tenant).ok()
     }
 }
 

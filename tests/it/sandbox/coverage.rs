@@ -234,7 +234,7 @@ fn address(path: &str, names: &BTreeMap<&str, String>) -> String {
     let part = |part: &str| {
         let name = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
         let azure = name == Some("subscription")
-            && ["azureentitlements", "usagesummary"]
+            && ["azureentitlements", "subscription}/usagesummary"]
                 .iter()
                 .any(|word| path.contains(word));
         name.map_or_else(

@@ -189,6 +189,10 @@ async fn a_code_is_turned_into_tokens_once_by_whom_it_was_given_to() {
     let renewed = form(&here, token, &renew("app")).await.is(200).json();
     assert_ne!(renewed["refresh_token"], got["refresh_token"]);
     assert_eq!(renewed["scope"], got["scope"]);
+    assert_eq!(
+        claims(renewed["access_token"].as_str().expect("a token"))["tid"],
+        super::OTHER_PARTNER
+    );
     here.token = renewed["access_token"].as_str().expect("a token").to_owned();
     here.get("/v1/customers").await.is(200);
     // Nobody is sent where a script would run.

@@ -157,6 +157,17 @@ async fn azure_is_billed_by_what_is_used() {
         .is(200)
         .json();
     assert_eq!(own["totalCount"], 2);
+    let budget = format!("{path}/usagebudget");
+    assert_eq!(
+        here.patch(&budget, &json!({ "amount": -1 })).await.refusal(),
+        (400, 3000)
+    );
+    here.patch(&budget, &json!({ "Amount": 250 })).await.is(200);
+    assert_eq!(here.get(&budget).await.json()["amount"], 250);
+    assert_eq!(
+        here.get(&format!("{path}/usagesummary")).await.is(200).json()["budget"]["amount"],
+        250
+    );
     // A status names a SKU even where nobody knows which.
     let id = order["lineItems"][0]["subscriptionId"].as_str().expect("an id");
     let status = here

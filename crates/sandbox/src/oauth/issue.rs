@@ -77,6 +77,8 @@ pub(super) struct Device {
 pub(super) struct RefreshGrant {
     pub(super) client: String,
     pub(super) scope: String,
+    /// Whose directory the person is in.
+    pub(super) partner: Uuid,
     expires: i64,
 }
 
@@ -251,6 +253,7 @@ pub(super) fn make(shared: &Shared, request: &HttpRequest, wanted: &TokensFor<'_
         let refresh = RefreshGrant {
             client: wanted.client.to_owned(),
             scope: wanted.scope.to_owned(),
+            partner,
             expires: wanted.now + REFRESH_LIFE,
         };
         issued.refresh.insert(tokens.refresh.clone(), refresh);

@@ -134,19 +134,20 @@ fn ask(shared: &Shared, form: &TokenForm, client: &str, endpoint: &Endpoint, now
             if given.is_empty() {
                 return Err(missing("The request body must contain the parameter 'refresh_token'."));
             }
+            let issued = lock(&shared.tokens);
             // One that nobody knows is taken for one that was issued elsewhere.
-            match lock(&shared.tokens).refresh(given) {
-                Some(known) if known.client != client => Err(bad_grant(
+            let Some(known) = issued.refresh(given) else {
+                return Ok(asked(true, endpoint.partner(), "", ""));
+            };
+            if known.client != client {
+                return Err(bad_grant(
                     70_000,
                     "The refresh token was issued to another application.",
-                )),
-                known => Ok(asked(
-                    true,
-                    endpoint.partner(),
-                    "",
-                    known.map_or("", |known| known.scope.as_str()),
-                )),
+                ));
             }
+            // Without a tenant in the address it is that of the person.
+            let partner = endpoint.named().unwrap_or(known.partner);
+            Ok(asked(true, partner, "", &known.scope))
         }
         "authorization_code" => {
             let code = redeem(shared, form, client, now)?;
