@@ -91,8 +91,9 @@ impl Ledger {
         if job.state != JobState::AwaitingApproval {
             return Ok(Decided::Refused(DecisionRefused::NotWaiting(job.state.as_str())));
         }
-        if signature.is_none() && person::is_same(&by.name, &job.submitted_by) {
-            return Ok(Decided::Refused(DecisionRefused::OwnJob(job.submitted_by.clone())));
+        // Submitting under another name makes nobody somebody else.
+        if signature.is_none() && signing::is_of_submitter(&by.name, &job.submitted_by, job.submitted_via.as_deref()) {
+            return Ok(Decided::Refused(DecisionRefused::OwnJob(by.name.trim().to_owned())));
         }
         if hash.len() != HASH_DIGITS {
             return Ok(Decided::Refused(DecisionRefused::PartOfHash(hash.chars().count())));

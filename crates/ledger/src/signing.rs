@@ -128,7 +128,7 @@ pub(crate) fn signature_in(note: &str) -> Option<&str> {
     lines.nth(1)
 }
 
-/// Whether somebody's signature may let a job run that was submitted by `name`, from an account as in a way in.
+/// Whether an approver is who submitted a job as `name`, or has the account that it came from.
 pub(crate) fn is_of_submitter(approver: &str, name: &str, via: Option<&str>) -> bool {
     let account = via
         .and_then(|via| via.split_once(' '))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tenantry::testing::plan::Limits;
 use tenantry::testing::submit::{Rules, Submitted};
-use tenantry_ledger::{Decided, DecisionRefused, Job, JobState, Ledger};
+use tenantry_ledger::{Actor, Decided, DecisionRefused, Job, JobState, Ledger};
 
 use super::{queued, reload};
 use crate::place::{On, Place, TestJob, Work, by, column, on_both};
@@ -42,7 +42,7 @@ on_both! {
         let other = format!("{}{}", if hash.starts_with('0') { '1' } else { '0' }, &hash[1..]);
         for who in ["tester", " TESTER "] {
             let refused = ledger.approve(&job, &hash, &by(who)).await.expect("asked").done().expect_err("refused");
-            assert_eq!(refused, DecisionRefused::OwnJob("tester".to_owned()), "{who}");
+            assert_eq!(refused, DecisionRefused::OwnJob(who.trim().to_owned()), "{who}");
         }
         let part = DecisionRefused::PartOfHash;
         let wrong = [(other.as_str(), DecisionRefused::OtherPlan), (&hash[..63], part(63)), (&hash[..12], part(12)), ("", part(0))];
@@ -50,6 +50,21 @@ on_both! {
             let refused = ledger.approve(&job, seen, &by("boss")).await.expect("asked").done().expect_err("refused");
             assert_eq!(refused, why, "{seen}");
             assert!(!refused.to_string().contains(&hash[..12]), "{refused}");
+        }
+        // The account that it came from is no more of a help than the name that was given.
+        let named = Actor { account: Some("root@desk".to_owned()), ..by("bob") };
+        let csv = "customer,user_principal_name\nA-1,user2@alpha.onmicrosoft.com\n";
+        let rules = Rules { chunk_rows: 1, limits: Limits { approval: true, ..Limits::NONE } };
+        let Submitted::AwaitingApproval(id) =
+            TestJob::new(&ledger, "delete-users", csv).rules(rules).submitted_by(named).submit().await
+        else {
+            panic!("the job does not wait for approval")
+        };
+        let under_a_name = ledger.job(id).await.expect("asked").expect("there");
+        for who in ["bob", "root", "Root"] {
+            let seen = under_a_name.seal.clone().expect("a hash");
+            let refused = ledger.approve(&under_a_name, &seen, &by(who)).await.expect("asked").done().expect_err("refused");
+            assert_eq!(refused, DecisionRefused::OwnJob(who.to_owned()), "{who}");
         }
         let idle = Work::on(&ledger, &reload(&ledger, &job).await).until_at_rest().await;
         assert_eq!((idle.state, idle.decided_by.as_deref(), deleted(&ledger).await), (JobState::AwaitingApproval, None, 0));
