@@ -224,7 +224,7 @@ pub struct ServedOperation {
     pub name: &'static str,
     /// The method of HTTP.
     pub method: String,
-    /// After `/v1/`, with `{}` at its open places.
+    /// After the version, with `{}` at its open places.
     pub path: &'static str,
     /// Whether a person has to stand behind the token.
     pub needs_user: bool,

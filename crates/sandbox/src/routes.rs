@@ -64,6 +64,14 @@ const fn write(
 }
 
 impl Operation {
+    /// Where it is.
+    pub(super) fn address(&self) -> String {
+        match self.path.strip_prefix("webhooks/") {
+            Some(rest) => format!("/webhooks/v1/{rest}"),
+            None => format!("/v1/{}", self.path),
+        }
+    }
+
     const fn by_user(mut self) -> Self {
         self.needs_user = true;
         self
@@ -183,6 +191,10 @@ mod tests {
         assert_eq!(name(&Method::POST, "v1/customers/x/directoryroles"), "add-user-to-role");
         assert_eq!(name(&Method::GET, "webhooks/v1/registration"), "get-webhook");
         assert_eq!(name(&Method::GET, "v1/webhooks/registration"), "nothing");
+        for operation in all() {
+            let address = operation.address().replace("{}", "x");
+            assert_ne!(name(&operation.method, &address[1..]), "nothing", "{address}");
+        }
     }
 
     #[test]

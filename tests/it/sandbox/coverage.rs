@@ -80,7 +80,11 @@ pub(crate) fn table() -> String {
     let _ = writeln!(table, "{count} of {} operations are served.\n", lines.len());
     table.push_str("| operation | name | answer checked | refusals checked |\n|---|---|---|---|\n");
     for line in &lines {
-        let shown = format!("`{} {}`", line.method, line.path);
+        let path = match line.path.strip_prefix("webhooks/") {
+            Some(rest) => format!("/webhooks/v1/{rest}"),
+            None => format!("/v1/{}", line.path),
+        };
+        let shown = format!("`{} {path}`", line.method);
         if let Some(reason) = line.reason {
             reasons.entry(reason).or_default().push(shown);
             continue;

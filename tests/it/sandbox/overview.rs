@@ -30,6 +30,7 @@ async fn a_page_says_what_is_served_who_the_customers_are_and_what_was_called() 
         "error-503",
         "no-bom",
         "customers/{}/applicationconsents",
+        "/webhooks/v1/registration",
         "curl",
     ] {
         assert!(page.text.contains(text), "{text}");

@@ -34,8 +34,8 @@ pub(super) async fn overview(shared: &Shared, request: &HttpRequest) -> Result<H
     signing_in(&mut body, shared, &request.base);
     rows(&mut body, "Customers", &["company", "domain", "id"], customers);
     calls(&mut body, &lock(&shared.calls).recent());
-    trouble(&mut body, shared);
-    let served = routes::all().map(|one| [one.method.to_string(), format!("/v1/{}", one.path), one.name.to_owned()]);
+    trouble(&mut body, shared, &request.base);
+    let served = routes::all().map(|one| [one.method.to_string(), one.address(), one.name.to_owned()]);
     rows(
         &mut body,
         "Operations",
@@ -123,7 +123,7 @@ fn calls(body: &mut String, recent: &[RecentCall]) {
     );
 }
 
-fn trouble(body: &mut String, shared: &Shared) {
+fn trouble(body: &mut String, shared: &Shared, base: &str) {
     let trouble = lock(&shared.trouble);
     let text = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let chances = trouble
@@ -147,8 +147,10 @@ fn trouble(body: &mut String, shared: &Shared) {
         &["name", "when"],
         chances.chain(scripts).chain(quirks).collect::<Vec<_>>(),
     );
-    body.push_str(
-        "<pre>curl -d '{\"operation\": \"create-user\", \"fault\": \"error-503\", \"times\": 2}' /sandbox/faults\n\
-         curl -d '{\"quirks\": [\"no-bom\"]}' /sandbox/faults\ncurl -X DELETE /sandbox/faults</pre>",
+    let base = escaped(base);
+    let _ = write!(
+        body,
+        "<pre>curl -d '{{\"operation\": \"create-user\", \"fault\": \"error-503\", \"times\": 2}}' {base}/sandbox/faults\n\
+         curl -d '{{\"quirks\": [\"no-bom\"]}}' {base}/sandbox/faults\ncurl -X DELETE {base}/sandbox/faults</pre>"
     );
 }
