@@ -93,6 +93,7 @@ pub(crate) fn table() -> String {
         let members = match line.members.len() {
             0 if ["GET", "HEAD"].contains(&line.method) => "status".to_owned(),
             0 => "elsewhere".to_owned(),
+            1 => "1 member".to_owned(),
             count => format!("{count} members"),
         };
         let refused: Vec<String> = refusals(one)
@@ -109,7 +110,9 @@ pub(crate) fn table() -> String {
     for (reason, operations) in reasons {
         let _ = writeln!(missing, "| {reason} | {} |", operations.join("<br>"));
     }
-    format!("{table}\nNot served, and answered 404 without a body:\n\n| reason | operations |\n|---|---|\n{missing}")
+    format!(
+        "{table}\nNot served, and answered 404, or 405 where another method is served:\n\n| reason | operations |\n|---|---|\n{missing}"
+    )
 }
 
 #[test]
