@@ -59,9 +59,10 @@ impl App {
         let settings = Arc::new(settings(&config)?);
         let ledger = match patiently(config.ledger.patience, || ledger(&config, absent)).await {
             Err(DbError::Missing(why)) => anyhow::bail!(
-                "there is no ledger at `{}`: {why}; name the ledger with --ledger or TENANTRY__LEDGER__URL, or set one up with \
-                 `tenantry migrate`",
-                config.ledger.url
+                "there is no ledger at `{}`: {why} ({}); name the ledger with --ledger or TENANTRY__LEDGER__URL, or set one up with \
+                 `tenantry init` or `tenantry migrate`",
+                config.ledger.url,
+                config.read_from()
             ),
             opened => opened.with_context(|| format!("the ledger `{}` cannot be opened", config.ledger.url))?,
         };

@@ -1,7 +1,7 @@
 //! The command line: what was typed becomes a call into the library, and what comes back is printed.
 //!
 //! Exit codes: 0, every row applied or unchanged; 1, some rows rejected or failed; 2, the job did not run to
-//! its end, or the command made no sense. Results go to standard output, everything else to standard error.
+//! its end, or the command was invalid. Results go to standard output, everything else to standard error.
 
 mod apply;
 mod approvers;
@@ -14,8 +14,11 @@ mod doctor;
 mod eyes;
 mod folders;
 mod generate;
+mod help;
+mod init;
 mod input;
 mod inspect;
+mod jobs;
 mod keygen;
 mod kinds;
 mod migrate;
@@ -37,15 +40,17 @@ mod text_table;
 mod transfer;
 mod undo;
 mod wait;
+mod when;
 mod worker;
 mod workers;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tenantry_jobs::{JobKind, did_you_mean};
 use tokio_util::sync::CancellationToken;
 
@@ -64,7 +69,7 @@ use passwords::PasswordArgs;
 #[command(name = "tenantry", version, about, max_term_width = 100, propagate_version = true)]
 #[command(
     after_help = "Exit codes: 0 all rows applied or unchanged; 1 some rows rejected or failed; 2 the job did \
-                        not run to its end, or the command made no sense."
+                        not run to its end, or invalid usage."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -74,6 +79,7 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 struct Global {
     /// Configuration file (TOML); every key has a default
     #[arg(long, global = true, env = "TENANTRY_CONFIG", value_name = "FILE")]
@@ -87,88 +93,98 @@ struct Global {
     /// Print JSON instead of text
     #[arg(long, global = true)]
     json: bool,
-    /// What to log to standard error: error, warn, info, debug, trace, or a filter
+    /// Show times in UTC instead of the local time zone; --json always does
+    #[arg(long, global = true)]
+    utc: bool,
+    /// Log level for standard error: error, warn, info, debug, trace, or a filter
     #[arg(long, global = true, value_name = "LEVEL")]
     log: Option<String>,
 }
 
+/// In the groups of [`help`], which is the order of `--help`.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Check files, apply them here and write their results
     Run(run::RunArgs),
-    /// Show what a file would do, or a job that has to be approved, row by row, without writing anything
+    /// Show row by row what a file or a waiting job would do
     Plan(plan::PlanArgs),
-    /// Carry out a plan that `plan --out` wrote, or go on with a job, and write the results
+    /// Apply a plan that `plan --out` wrote, or continue a job
     Apply(apply::ApplyArgs),
-    /// Take back what a job did, row by row, as far as that is possible
-    Undo(undo::UndoArgs),
-    /// Check a file and queue it for the workers
+    /// Check files and queue them for the workers
     Submit(submit::SubmitArgs),
-    /// Wait until jobs have ended, or need a decision
+    /// Wait until jobs have ended or need a decision
     Wait(wait::WaitArgs),
     /// Work on queued jobs until stopped
     Worker(worker::WorkerArgs),
-    /// List the schedules: what happens by itself and when, what came of it; and change them
-    Schedules(schedules::SchedulesArgs),
-    /// List the workers: who works on jobs, and who was lost
-    Workers,
-    /// List drop folders, show what became of files, and see to folders that do not go on
-    Folders(folders::FoldersArgs),
     /// List jobs, newest first
-    Jobs(inspect::JobsArgs),
+    Jobs(jobs::JobsArgs),
     /// Show one job
     Show(inspect::OneJobArgs),
-    /// Report on a job: what came of it and what went wrong, as text or a page of HTML
+    /// Summarize a job and its errors, as text or an HTML page
     Report(report::ReportArgs),
-    /// List a job's rows and their outcomes
+    /// List the rows of a job and their outcomes
     Rows(inspect::RowsArgs),
-    /// Print a job's results as CSV: its rows as they were, and what became of each
+    /// Print the rows of a job with their outcomes as CSV
     Results(inspect::ResultsArgs),
-    /// Print the rows of a job that were rejected or failed as CSV, ready to be fixed and submitted again
+    /// Print the rejected and failed rows of a job as CSV, to fix
     Rejects(inspect::RejectsArgs),
-    /// Decrypt the passwords that a job handed out, with your own key
+    /// Decrypt the passwords that a job handed out
     Reveal(passwords::RevealArgs),
-    /// Let a job run that is awaiting approval
+    /// Approve a job that awaits approval
     Approve(decide::ApproveArgs),
-    /// Refuse to let a job run that is awaiting approval
+    /// Reject a job that awaits approval
     Reject(decide::RejectArgs),
-    /// Stop a job after the chunks in hand, to go on later
+    /// Pause a job; chunks in progress finish
     Pause(decide::DecideArgs),
-    /// Go on with a paused job
+    /// Resume a paused job
     Resume(decide::DecideArgs),
-    /// Stop a job: finished rows stay finished, the others are cancelled
+    /// Cancel a job; finished rows stay finished
     Cancel(inspect::AskedArgs),
-    /// Record what the other partner of a transfer did, where the store is a database
-    Transfer(transfer::TransferArgs),
-    /// Queue the rows of an ended job that failed or were cancelled again
+    /// Queue the failed and cancelled rows of a job again
     Retry(inspect::AskedArgs),
-    /// Show what jobs of this ledger are held to: what needs approval, the limits, who may approve; `set` decides on it
-    Policy(policy::PolicyArgs),
-    /// List whose signatures approve; `add` enrols a key, `revoke` takes one back
-    Approvers(approvers::ApproversArgs),
-    /// Show the audit record: who did what, newest first
-    Audit(audit::AuditArgs),
-    /// Set the ledger up, or bring its schema up to date, and do nothing else; other commands do so, too, where their role may
-    Migrate,
-    /// Copy an SQLite ledger to one file, consistently, while workers go on
-    Backup(backup::BackupArgs),
-    /// List customers, their subscriptions or their users
+    /// Revert a job row by row, as far as that is possible
+    Undo(undo::UndoArgs),
+    /// Record what the other partner of a transfer did (SQL stores)
+    Transfer(transfer::TransferArgs),
+    /// List customers
     Customers(customers::CustomersArgs),
-    /// List the kinds of jobs
-    Kinds,
-    /// Print a CSV file to start from
-    Template(kinds::TemplateArgs),
-    /// Check configuration and connections, and say what to do about them
+    /// List users of customers
+    Users(customers::UsersArgs),
+    /// List subscriptions of customers
+    Subscriptions(customers::SubscriptionsArgs),
+    /// List schedules, show when they are due, and change them
+    Schedules(schedules::SchedulesArgs),
+    /// List drop folders and their files, and release held folders
+    Folders(folders::FoldersArgs),
+    /// List workers, and those that were lost
+    Workers,
+    /// Show what needs approval and the limits, or change them
+    Policy(policy::PolicyArgs),
+    /// List the keys whose signatures approve; add or revoke them
+    Approvers(approvers::ApproversArgs),
+    /// Show, verify or export the audit record: who did what
+    Audit(audit::AuditArgs),
+    /// Make a configuration, a ledger and a key pair to begin with
+    Init(init::InitArgs),
+    /// Check configuration and connections, and say what to do
     Doctor(doctor::DoctorArgs),
+    /// Create the ledger, or bring its schema up to date
+    Migrate,
+    /// Copy an SQLite ledger consistently, while workers go on
+    Backup(backup::BackupArgs),
+    /// Make a key pair for sealed passwords
+    Keygen(keygen::KeygenArgs),
     #[cfg(feature = "sandbox")]
-    /// Serve a local stand-in for Partner Center, to rehearse jobs and test clients against
+    /// Serve a local stand-in for Partner Center
     #[cfg(feature = "sandbox")]
     Sandbox(Box<sandbox::SandboxArgs>),
-    /// Make a key pair for sealed passwords: the secret key goes to a file, the public one is printed
-    Keygen(keygen::KeygenArgs),
-    /// Print a script that completes commands in a shell
+    /// List the kinds of jobs
+    Kinds,
+    /// Print a CSV file of a kind to start from
+    Template(kinds::TemplateArgs),
+    /// Print a shell completion script
     Completions(generate::CompletionsArgs),
-    /// Print the manual page, or write one for each command
+    /// Print the manual page, or write one per command
     Man(generate::ManArgs),
 }
 
@@ -178,16 +194,16 @@ struct SubmissionArgs {
     /// The customer of all rows, for a file without a `customer` column
     #[arg(long, value_name = "CUSTOMER")]
     customer: Option<String>,
-    /// Apply the good rows of a file that has bad ones; the bad ones are recorded as rejected
+    /// Apply the valid rows of a file; invalid ones are recorded as rejected
     #[arg(long)]
     skip_invalid: bool,
     /// Leave out columns that the store does not keep, such as job titles at Partner Center [default: as configured]
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     ignore_not_kept: Option<bool>,
-    /// A key of your own: submitting with it again is the same job
+    /// A key of your own: submitting with the same key again is the same job
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
-    /// Who submits
+    /// Name for the audit record
     #[arg(long, value_name = "NAME", default_value_t = user(), value_parser = actor)]
     by: Actor,
     #[command(flatten)]
@@ -242,14 +258,23 @@ const LAST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The definition of the command line.
 pub(crate) fn definition() -> clap::Command {
-    Cli::command()
+    help::completed(Cli::command())
+}
+
+/// What was typed. Help and what is wrong with it end the process.
+fn parsed() -> Cli {
+    let typed: Vec<OsString> = std::env::args_os().collect();
+    let mut definition = help::with_columns(definition(), &typed);
+    let matches = definition.clone().get_matches_from(typed);
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut definition).exit())
 }
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     crate::modes::keep_to_owner();
-    let cli = Cli::parse();
+    let cli = parsed();
     let json = cli.global.json;
+    when::show_in_utc(cli.global.utc);
     // What it makes may be just what a faulty configuration lacks.
     if let Command::Keygen(args) = &cli.command {
         return ended(keygen::keygen(args, json), json);
@@ -266,7 +291,12 @@ pub fn main() -> ExitCode {
     {
         return ended(end, json);
     }
-    let config = match load_config(&cli) {
+    let config = match cli.command {
+        // It makes a configuration of its own, whatever there is.
+        Command::Init(_) => Config::from_layers(None, std::iter::empty(), Vec::new()).map_err(Into::into),
+        _ => load_config(&cli),
+    };
+    let config = match config {
         Ok(config) => config,
         Err(error) => {
             output::complain(&error);
@@ -311,12 +341,18 @@ fn ended(end: anyhow::Result<CommandEnd>, json: bool) -> ExitCode {
 
 async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<CommandEnd> {
     let json = cli.global.json;
+    let flags = flags(&cli);
     match cli.command {
+        Command::Init(args) => init::init(&args, cli.global.ledger.as_deref(), flags, json).await,
         Command::Keygen(args) => keygen::keygen(&args, json),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
         Command::Wait(args) => on_ledger(config, async |app| wait::wait(&args, app, json).await).await,
         Command::Customers(args) => on_ledger(config, async |app| customers::customers(&args, app, json).await).await,
+        Command::Users(args) => on_ledger(config, async |app| customers::users(&args, app, json).await).await,
+        Command::Subscriptions(args) => {
+            on_ledger(config, async |app| customers::subscriptions(&args, app, json).await).await
+        }
         Command::Kinds => kinds::kinds(json),
         Command::Migrate => migrate::migrate(&config, json).await,
         Command::Backup(args) => backup::backup(&args, &config, json).await,
@@ -370,7 +406,7 @@ async fn dispatch(cli: Cli, config: Config) -> anyhow::Result<CommandEnd> {
             .await
         }
         Command::Workers => on_ledger(config, async |app| workers::workers(app, json).await).await,
-        Command::Jobs(args) => on_ledger(config, async |app| inspect::jobs(args, app, json).await).await,
+        Command::Jobs(args) => on_ledger(config, async |app| jobs::jobs(args, app, json).await).await,
         Command::Show(args) => on_ledger(config, async |app| inspect::show(&args, app, json).await).await,
         Command::Report(args) => on_ledger(config, async |app| report::report(&args, app, json).await).await,
         Command::Rows(args) => on_ledger(config, async |app| inspect::rows(&args, app, json).await).await,
@@ -430,6 +466,11 @@ async fn until_stopped(
 }
 
 fn load_config(cli: &Cli) -> anyhow::Result<Config> {
+    Ok(Config::load(cli.global.config.as_deref(), flags(cli))?)
+}
+
+/// The keys that flags set.
+fn flags(cli: &Cli) -> Vec<(String, String)> {
     let mut flags = Vec::new();
     let listen = match &cli.command {
         Command::Worker(args) => &args.listen,
@@ -446,18 +487,18 @@ fn load_config(cli: &Cli) -> anyhow::Result<Config> {
             flags.push((key.to_owned(), value.clone()));
         }
     }
-    Ok(Config::load(cli.global.config.as_deref(), flags)?)
+    flags
 }
 
 /// The kind of that name, or an error that lists what there is.
 fn kind(name: &str) -> anyhow::Result<&'static dyn JobKind> {
     tenantry_jobs::find(name).map_err(|nearest| {
-        let near = match nearest {
-            Some(_) => did_you_mean(nearest),
-            None => ".".to_owned(),
-        };
         let all: Vec<&str> = tenantry_jobs::KINDS.iter().map(|job| job.kind()).collect();
-        anyhow::anyhow!("there is no kind `{name}`{near} There are {}", all.join(", "))
+        let near = did_you_mean(nearest);
+        output::hinted(
+            format!("there is no kind `{name}`{near}"),
+            format!("kinds are {}", all.join(", ")),
+        )
     })
 }
 

@@ -1,4 +1,4 @@
-//! Configuration: defaults, then a file, then the environment, then flags.
+//! Configuration: defaults, then a file, then the environment, then flags. Which file, [`discovery`] says.
 //!
 //! `config/default.toml` is complete and embedded, so it is both the documentation and the list of known keys: a
 //! key it does not have is refused by name, with its origin and the nearest key there is. All faults are
@@ -7,6 +7,7 @@
 mod addresses;
 mod checks;
 mod choice;
+mod discovery;
 pub(crate) mod duration;
 mod folders;
 mod list;
@@ -28,6 +29,7 @@ use thiserror::Error;
 
 use addresses::PgLogin;
 use checks::{cross_checks, fits};
+pub(crate) use discovery::USUAL_FILE;
 pub(crate) use duration::parse as parse_duration;
 pub use folders::{
     AfterTaken, Approve, Complete, FolderConfig, FolderPath, FolderSubmitter, Globs, MarkerName, OnFailed, Order,
@@ -83,10 +85,10 @@ pub struct Config {
     /// The file that was read, if one was.
     #[serde(skip)]
     pub file: Option<PathBuf>,
+    /// Files that were found and not read, each with the reason.
+    #[serde(skip)]
+    pub passed_over: Vec<String>,
 }
-
-/// What people call their file. It is read only where it is named, so that no command does something else for where it was typed.
-const USUAL_FILE: &str = "tenantry.toml";
 
 /// `[ledger]`
 #[derive(Debug, Clone, Deserialize)]
@@ -319,15 +321,6 @@ impl TryFrom<String> for LogFormat {
 pub struct ConfigError(Vec<String>);
 
 impl Config {
-    /// Loads the configuration of this process.
-    pub fn load(file: Option<&Path>, flags: Vec<(String, String)>) -> Result<Self, ConfigError> {
-        Self::from_layers(
-            file,
-            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
-            flags,
-        )
-    }
-
     /// Loads a configuration from these layers, later ones over earlier ones.
     pub fn from_layers(
         file: Option<&Path>,
@@ -357,18 +350,6 @@ impl Config {
             file: file.map(Path::to_owned),
             ..read
         })
-    }
-
-    /// Which file was read, for people who miss something that stands in one.
-    pub fn read_from(&self) -> String {
-        let names_one = "`--config FILE` or TENANTRY_CONFIG names one";
-        match &self.file {
-            Some(file) => format!("{} was read", file.display()),
-            None if Path::new(USUAL_FILE).exists() => {
-                format!("no configuration file was read, and {USUAL_FILE} here is none unless it is named: {names_one}")
-            }
-            None => format!("no configuration file was read; {names_one}"),
-        }
     }
 }
 

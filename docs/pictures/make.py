@@ -77,11 +77,11 @@ def wrapped(lines):
 def colour(kind, line):
     if kind == "prompt":
         return PROMPT
-    if re.search(r"rejected|\[[a-z-]+\]|faults|destructive|needs approval|nothing was applied", line):
+    if re.search(r"^error:|rejected|\[[a-z-]+\]|faults|destructive|needs approval|nothing was applied", line):
         return RED
     if re.search(r"\d applied of|completed", line):
         return GREEN
-    if re.match(r"(job|input|submitted|started|finished|results|receipt|plan|next)\b", line):
+    if re.match(r"(job|input|submitted|started|finished|results|receipt|plan|hint)\b", line):
         return DIM
     return INK
 
@@ -123,7 +123,7 @@ def record(program, directory):
     recorder.lines.append(("output", ""))
     recorder.show("run", "bulk-add-users", "users.csv", "--no-passwords", "--skip-invalid", "--out", "first", only=r"^(kind|state|rows|results|rejects)\b")
     recorder.lines.append(("output", ""))
-    recorder.show("plan", "delete-users", "leavers.csv", "--out", "plan.json", only=r"^(line|    (status|licenses|display)|\d+ row|users|destr|undo|needs|next)")
+    recorder.show("plan", "delete-users", "leavers.csv", "--out", "plan.json", only=r"^(line|    (status|licenses|display)|\d+ row|users|destr|undo|needs|hint)")
     return recorder.lines
 
 

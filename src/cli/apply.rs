@@ -32,7 +32,7 @@ pub(super) struct ApplyArgs {
     concurrency: Option<u16>,
     #[command(flatten)]
     passwords: PasswordArgs,
-    /// Who submits
+    /// Name for the audit record
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
     by: Actor,
 }

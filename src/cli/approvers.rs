@@ -9,11 +9,11 @@ use serde_json::json;
 
 use super::signing::{EnrolmentSigningArgs, SigningArgs};
 use super::text_table::TextTable;
-use super::{CommandEnd, output};
+use super::{CommandEnd, output, when};
 use crate::app::App;
 use crate::ledger::signing::Approver;
 use crate::ledger::{Actor, person};
-use crate::moment::{rfc3339, second};
+use crate::moment::rfc3339;
 use crate::signature::SigningKey;
 
 #[derive(Debug, Args)]
@@ -37,7 +37,7 @@ struct AddArgs {
     /// The OpenSSH public key, such as `id_ed25519.pub`
     #[arg(long, value_name = "FILE.pub")]
     key: PathBuf,
-    /// Who enrols it
+    /// Name for the audit record
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
     by: Actor,
     #[command(flatten)]
@@ -48,7 +48,7 @@ struct AddArgs {
 struct RevokeArgs {
     /// Whose key it is, or its fingerprint
     name: String,
-    /// Who revokes it
+    /// Name for the audit record
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
     by: Actor,
     #[command(flatten)]
@@ -128,13 +128,14 @@ fn show(known: &[Approver], json: bool) -> anyhow::Result<()> {
         table.row(vec![
             output::printable(&one.name),
             one.fingerprint(),
-            second(one.added_at),
-            one.revoked_at.map(second).unwrap_or_default(),
+            when::minute(one.added_at),
+            one.revoked_at.map(when::minute).unwrap_or_default(),
         ])?;
     }
     table.end()?;
     if known.is_empty() {
-        output::say("nobody's key is enrolled: who approves is who they say they are, a reminder and no control");
+        output::warn("no key is enrolled, so approvals are not signed: an approver is whoever they say they are");
+        output::hint("`tenantry approvers add NAME --key FILE.pub` enrols one");
     }
     Ok(())
 }

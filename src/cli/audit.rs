@@ -9,8 +9,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::jobs::ShortIds;
 use super::text_table::TextTable;
-use super::{CommandEnd, input, on_ledger, output};
+use super::{CommandEnd, input, on_ledger, output, when};
 use crate::app::App;
 use crate::config::Config;
 use crate::ledger::audit::{Anchor, AuditRecord, ChainReport, Checker};
@@ -146,9 +147,10 @@ async fn log(args: &LogArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd
         out.flush()?;
         return Ok(CommandEnd::Fine);
     }
-    let mut table = TextTable::new(out, ["    seq", "time", "actor", "action", "job", "what"]);
+    let of_record = |record: &AuditRecord| record.job.as_deref().and_then(|id| id.parse::<JobId>().ok());
+    let short = ShortIds::of(records.iter().filter_map(of_record));
+    let mut table = TextTable::new(out, ["seq", "time", "actor", "action", "job", "what"]);
     for record in &records {
-        let time = record.time();
         let plan = record.plan_hash.as_deref().map(|hash| format!("plan {hash}"));
         let jobs = record.job_count().map(|count| output::counted(count as u64, "job"));
         let what: Vec<String> = [&jobs, &record.kind, &record.note, &plan]
@@ -157,14 +159,14 @@ async fn log(args: &LogArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd
             .collect();
         let counts = counted(record).map_or(String::new(), |counts| format!(" ({counts})"));
         let cells = [
-            &format!("{:>7}", record.seq),
-            time.get(..19).unwrap_or(&time),
+            &record.seq.to_string(),
+            &when::second_of(&record.time()),
             &record.actor,
             &record.action,
-            record.job.as_deref().unwrap_or("-"),
+            &short.of_some(of_record(record)),
             &format!("{}{counts}", what.join("; ")),
         ];
-        table.row(cells.map(output::printable).to_vec())?;
+        table.row(cells.map(|cell| output::printable(cell)).to_vec())?;
     }
     table.end()?;
     Ok(CommandEnd::Fine)

@@ -1,36 +1,71 @@
-//! `tenantry customers`: what the store holds, on the terminal.
+//! `tenantry customers`, `users` and `subscriptions`: what the store holds, on the terminal.
+//!
+//! Customers are chosen by the store. Which of their users or subscriptions are shown is decided here, row by row, as they are
+//! read, by columns that need not be shown themselves.
 
-use std::io::Write;
+mod chosen;
+
+use std::io::{self, Write};
 
 use clap::Args;
-use tenantry_jobs::{ExportColumn, RowCells};
+use tenantry_jobs::{ExportColumn, ExportFormat, ExportOf, RowCells};
 use tokio::sync::mpsc;
 
-use super::CommandEnd;
-use super::output;
+use self::chosen::Chosen;
 use super::text_table::TextTable;
+use super::{CommandEnd, output};
 use crate::app::App;
+use crate::export::ListWriter;
 use crate::service::ListError;
 use crate::store::listing::RowBatch;
+use crate::table::Form;
 
 #[derive(Debug, Args)]
 pub(super) struct CustomersArgs {
-    /// What to list: customers, subscriptions or users
-    #[arg(long, value_name = "WHAT", default_value = "customers")]
-    what: String,
     /// Only customers whose name, domain or GUID begins with this text
     #[arg(long, value_name = "TEXT", default_value = "")]
     search: String,
     /// Where to search: any, name, domain or id
-    #[arg(long, value_name = "FIELD", default_value = "")]
+    #[arg(long, value_name = "FIELD", default_value = "", requires = "search")]
     field: String,
     /// Find the text anywhere, not only at the beginning
-    #[arg(long)]
+    #[arg(long, requires = "search")]
     contains: bool,
-    /// Only this customer: GUID, domain or external id
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UsersArgs {
+    /// Only users of whose sign-in name or display name a word begins with this text
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    search: String,
+    /// Find the text anywhere, not only at the beginning of a word
+    #[arg(long, requires = "search")]
+    contains: bool,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SubscriptionsArgs {
+    /// Only subscriptions of whose product or GUID a word begins with this text
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    search: String,
+    /// Find the text anywhere, not only at the beginning of a word
+    #[arg(long, requires = "search")]
+    contains: bool,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+/// What every list is asked for.
+#[derive(Debug, Args)]
+struct ListArgs {
+    /// Only this customer: GUID, domain or external ID
     #[arg(long, value_name = "CUSTOMER", default_value = "")]
     customer: String,
-    /// Only customers with this relationship; `none` for those of the past
+    /// Only customers with this relationship; `none` for former customers
     #[arg(long, value_name = "RELATIONSHIP", default_value = "")]
     relationship: String,
     /// Only customers in this country
@@ -39,7 +74,10 @@ pub(super) struct CustomersArgs {
     /// Only customers with this tag
     #[arg(long, value_name = "TAG", default_value = "")]
     tag: String,
-    /// Column to sort by; `-` in front to begin with the last
+    /// Only rows with this value in a column, or among the values of a list such as licences; may be repeated
+    #[arg(long = "where", value_name = "COLUMN=VALUE")]
+    conditions: Vec<String>,
+    /// Column to sort by; `-` in front sorts descending
     #[arg(long, value_name = "COLUMN", default_value = "", allow_hyphen_values = true)]
     sort: String,
     /// Columns to show, separated by `;`
@@ -48,71 +86,215 @@ pub(super) struct CustomersArgs {
     /// At most this many
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
+    /// Print CSV, with the columns that an export has
+    #[arg(long)]
+    csv: bool,
+}
+
+/// A list that is asked for.
+struct ListQuery<'a> {
+    what: ExportOf,
+    /// What the store looks for in customers.
+    search: &'a str,
+    field: &'a str,
+    contains: bool,
+    list: &'a ListArgs,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum ListForm {
+    Text,
+    Json,
+    Csv(Form),
 }
 
 pub(super) async fn customers(args: &CustomersArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
-    let kind = super::kind("export-customers")?;
-    let cells: Vec<Option<&str>> = kind.columns().iter().map(|column| args.cell(column.name)).collect();
-    // The same checks as a row of `export-customers` goes through.
-    let asked = kind.request(&RowCells::new(&cells)).map_err(|faulty| {
-        let problems: Vec<String> = faulty.problems.iter().map(|problem| format!("--{problem}")).collect();
-        anyhow::anyhow!(problems.join("\n"))
-    })?;
-    let tenantry_jobs::Request::Export(export) = asked else {
-        anyhow::bail!("`export-customers` asks for something else");
+    let what = ExportOf::Customers;
+    let asked = ListQuery {
+        what,
+        search: &args.search,
+        field: &args.field,
+        contains: args.contains,
+        list: &args.list,
     };
-    let listed = app.service.list(&export, args.limit, async |columns, rows| {
-        print(rows, columns, json).await
-    });
-    let left_out = listed.await.map_err(|error| match error {
-        ListError::Problem(problem) => anyhow::anyhow!("--{problem}"),
-        error => error.into(),
-    })?;
-    if let Some(left_out) = left_out {
-        output::say(&left_out);
-    }
-    Ok(CommandEnd::Fine)
+    asked.show(Chosen::by(what, &args.list.conditions)?, app, json).await
 }
 
-async fn print(
-    mut batches: mpsc::Receiver<RowBatch>,
-    columns: Vec<&'static ExportColumn>,
+pub(super) async fn users(args: &UsersArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
+    let of_rows = (args.search.as_str(), args.contains);
+    rows(ExportOf::Users, of_rows, &args.list, app, json).await
+}
+
+pub(super) async fn subscriptions(args: &SubscriptionsArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
+    let of_rows = (args.search.as_str(), args.contains);
+    rows(ExportOf::Subscriptions, of_rows, &args.list, app, json).await
+}
+
+async fn rows(
+    what: ExportOf,
+    (search, contains): (&str, bool),
+    list: &ListArgs,
+    app: &App,
     json: bool,
-) -> std::io::Result<()> {
-    let mut out = output::out();
-    if json {
-        while let Some(rows) = batches.recv().await {
-            for cells in rows {
-                crate::export::object(&mut out, &columns, &cells)?;
-                writeln!(out)?;
-            }
-        }
-        return out.flush();
-    }
-    let mut table = TextTable::new(out, columns.iter().map(|column| column.title));
-    while let Some(rows) = batches.recv().await {
-        for cells in rows {
-            table.row(cells)?;
-        }
-    }
-    table.end()
+) -> anyhow::Result<CommandEnd> {
+    let asked = ListQuery {
+        what,
+        search: "",
+        field: "",
+        contains: false,
+        list,
+    };
+    let chosen = Chosen::by(what, &list.conditions)?.searched(search, contains);
+    asked.show(chosen, app, json).await
 }
 
-impl CustomersArgs {
+/// The columns of a table for people. Files have those of Partner Center, which begin with GUIDs.
+fn shown_columns(what: ExportOf, is_of_one_customer: bool) -> &'static [&'static str] {
+    match (what, is_of_one_customer) {
+        (ExportOf::Customers, _) => &["company_name", "primary_domain_name", "relationship", "tags"],
+        (ExportOf::Users, _) => &["user_principal_name", "display_name", "licenses", "status"],
+        (ExportOf::Subscriptions, false) => &["primary_domain_name", "subscription", "quantity", "status"],
+        (ExportOf::Subscriptions, true) => &["subscription_id", "subscription", "quantity", "status"],
+    }
+}
+
+impl ListQuery<'_> {
+    async fn show(&self, chosen: Chosen, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
+        let kind = super::kind("export-customers")?;
+        let cells: Vec<Option<&str>> = kind.columns().iter().map(|column| self.cell(column.name)).collect();
+        // The same checks as a row of `export-customers` goes through.
+        let request = kind.request(&RowCells::new(&cells)).map_err(|faulty| {
+            let problems: Vec<String> = faulty.problems.iter().map(|problem| format!("--{problem}")).collect();
+            anyhow::anyhow!(problems.join("\n"))
+        })?;
+        let tenantry_jobs::Request::Export(mut export) = request else {
+            anyhow::bail!("`export-customers` asks for something else");
+        };
+        let form = match (json, self.list.csv) {
+            (true, true) => anyhow::bail!("--json and --csv ask for two formats; leave one of them out"),
+            (true, false) => ListForm::Json,
+            (false, true) => ListForm::Csv(Form {
+                format: crate::table::TableFormat::Csv,
+                ..app.config.results.form()
+            }),
+            (false, false) => ListForm::Text,
+        };
+        if matches!(form, ListForm::Text) && !export.names_columns {
+            export.columns = shown_columns(self.what, !self.list.customer.is_empty()).to_vec();
+        }
+        if chosen.has_conditions() {
+            // A column that the store does not keep is empty, which would look like an answer.
+            let mut asked = export.clone();
+            asked.columns = chosen.conditions();
+            asked.names_columns = true;
+            let nothing = app.service.list(&asked, Some(0), async |_, _| Ok(())).await;
+            nothing.map_err(|error| told(error, "where"))?;
+        }
+        let shown = export.columns.len();
+        let chosen = chosen.places(&mut export.columns);
+        let limit = self.list.limit;
+        let of_store = limit.filter(|_| chosen.takes_all());
+        let listed = app.service.list(&export, of_store, async |columns, rows| {
+            let taken = ChosenRows {
+                rows,
+                chosen: &chosen,
+                shown,
+                left: limit.unwrap_or(u64::MAX),
+            };
+            print(taken, &columns[..shown], form).await
+        });
+        if let Some(left_out) = listed.await.map_err(|error| told(error, ""))? {
+            output::warn(&left_out);
+        }
+        Ok(CommandEnd::Fine)
+    }
+
     /// What was given for a column of `export-customers`.
     fn cell(&self, column: &str) -> Option<&str> {
+        let list = self.list;
         Some(match column {
-            "what" => &self.what,
-            "customer" => &self.customer,
-            "search" => &self.search,
-            "field" => &self.field,
+            "what" => self.what.as_str(),
+            "customer" => &list.customer,
+            "search" => self.search,
+            "field" => self.field,
             "match" if self.contains => "contains",
-            "relationship" => &self.relationship,
-            "country" => &self.country,
-            "tag" => &self.tag,
-            "sort" => &self.sort,
-            "columns" => &self.columns,
+            "relationship" => &list.relationship,
+            "country" => &list.country,
+            "tag" => &list.tag,
+            "sort" => &list.sort,
+            "columns" => &list.columns,
             _ => return None,
         })
+    }
+}
+
+/// An error by the option that it is about.
+fn told(error: ListError, option: &str) -> anyhow::Error {
+    match error {
+        ListError::Problem(problem) if option.is_empty() => anyhow::anyhow!("--{problem}"),
+        ListError::Problem(problem) => {
+            let text = problem.to_string();
+            let (_, what) = text.split_once(": ").unwrap_or(("", &text));
+            anyhow::anyhow!("--{option}: {what}")
+        }
+        error => error.into(),
+    }
+}
+
+/// The rows of a list that are chosen, with the columns that are shown.
+struct ChosenRows<'c> {
+    rows: mpsc::Receiver<RowBatch>,
+    chosen: &'c chosen::ChosenPlaces,
+    shown: usize,
+    left: u64,
+}
+
+impl ChosenRows<'_> {
+    /// Some more of them; `None` at the end.
+    async fn next(&mut self) -> Option<RowBatch> {
+        if self.left == 0 {
+            return None;
+        }
+        let mut batch = self.rows.recv().await?;
+        batch.retain(|cells| self.chosen.takes(cells));
+        batch.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.left -= batch.len() as u64;
+        for cells in &mut batch {
+            cells.truncate(self.shown);
+        }
+        Some(batch)
+    }
+}
+
+async fn print(mut rows: ChosenRows<'_>, columns: &[&'static ExportColumn], form: ListForm) -> io::Result<()> {
+    let mut out = output::out();
+    match form {
+        ListForm::Json => {
+            while let Some(batch) = rows.next().await {
+                for cells in batch {
+                    crate::export::object(&mut out, columns, &cells)?;
+                    writeln!(out)?;
+                }
+            }
+            out.flush()
+        }
+        ListForm::Csv(form) => {
+            let mut csv = ListWriter::new(out, ExportFormat::Csv, columns.to_vec(), form)?;
+            while let Some(batch) = rows.next().await {
+                for cells in batch {
+                    csv.write(&cells)?;
+                }
+            }
+            csv.finish()?.flush()
+        }
+        ListForm::Text => {
+            let mut table = TextTable::new(out, columns.iter().map(|column| column.title));
+            while let Some(batch) = rows.next().await {
+                for cells in batch {
+                    table.row(cells)?;
+                }
+            }
+            table.end()
+        }
     }
 }

@@ -15,12 +15,12 @@ use crate::ledger::{Actor, Job, JobState};
 
 #[derive(Debug, Args)]
 pub(super) struct ApproveArgs {
-    /// Job id, or enough of its beginning or end to tell it apart
+    /// Job ID, or a unique beginning or end of it
     job: String,
-    /// The hash of the plan that was looked at, all 64 digits of it; without it, a terminal shows the plan and asks
+    /// Plan hash, all 64 digits; without it, a terminal shows the plan and asks
     #[arg(long, value_name = "HASH")]
     hash: Option<String>,
-    /// Who approves; not who submitted. Once keys are enrolled, whoever has signed does
+    /// Name for the audit record, other than the submitter's; once keys are enrolled, the signer's counts
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
     by: Actor,
     #[command(flatten)]
@@ -29,9 +29,9 @@ pub(super) struct ApproveArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct RejectArgs {
-    /// Job id, or enough of its beginning or end to tell it apart
+    /// Job ID, or a unique beginning or end of it
     job: String,
-    /// Who rejects
+    /// Name for the audit record
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
     by: Actor,
     /// Why
@@ -41,9 +41,9 @@ pub(super) struct RejectArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct DecideArgs {
-    /// Job id, or enough of its beginning or end to tell it apart
+    /// Job ID, or a unique beginning or end of it
     job: String,
-    /// Who asks
+    /// Name for the audit record
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
     by: Actor,
 }

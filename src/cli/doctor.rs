@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::CommandEnd;
 use super::output;
+use super::text_table::TextTable;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{Db, SCHEMA_VERSION};
@@ -25,7 +26,7 @@ pub(super) struct DoctorArgs {
     /// takes as long as there are records
     #[arg(long)]
     deep: bool,
-    /// Who has it repaired
+    /// Name for the audit record
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
     by: Actor,
 }
@@ -59,17 +60,20 @@ pub(super) async fn doctor(args: &DoctorArgs, config: &Config, json: bool) -> an
     let mut findings = examine(config, stores, asked).await;
     findings.extend(folders(config).await);
     findings.extend(schedule::findings(config).await);
-    let mut out = output::out();
+    let (mut out, mut table) = (output::out(), TextTable::untitled(output::out()));
     for finding in &findings {
         if json {
             let line = json!({ "check": finding.what, "fine": finding.fine, "says": finding.says });
             writeln!(out, "{line}")?;
         } else {
-            let mark = if finding.fine { "ok  " } else { "FAIL" };
-            writeln!(out, "{mark} {:<14} {}", finding.what, finding.says)?;
+            let mark = if finding.fine { "ok" } else { "FAIL" };
+            table.row(vec![format!("{mark:<4} {:<13}", finding.what), finding.says.clone()])?;
         }
     }
     out.flush()?;
+    if !json {
+        table.end()?;
+    }
     Ok(if findings.iter().all(|finding| finding.fine) {
         CommandEnd::Fine
     } else {

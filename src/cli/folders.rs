@@ -12,14 +12,15 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tenantry_jobs::{did_you_mean, nearest};
 
+use super::jobs::ShortIds;
 use super::text_table::TextTable;
-use super::{CommandEnd, output};
+use super::{CommandEnd, output, when};
 use crate::app::App;
 use crate::config::FolderConfig;
 use crate::intake::folder::Folders;
 use crate::ledger::Actor;
 use crate::ledger::drops::{DroppedFile, FolderCounts, FolderRecord};
-use crate::moment::{rfc3339, second};
+use crate::moment::rfc3339;
 
 /// Files of a folder that are shown.
 const SHOWN: u64 = 20;
@@ -73,7 +74,7 @@ struct CheckArgs {
 struct RetryArgs {
     /// The id of the file, or enough of its beginning or end
     id: String,
-    /// Who asks
+    /// Name for the audit record
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
     by: Actor,
 }
@@ -82,7 +83,7 @@ struct RetryArgs {
 struct DecidedArgs {
     /// The folder's name
     name: String,
-    /// Who decides
+    /// Name for the audit record
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
     by: Actor,
 }
@@ -113,10 +114,10 @@ fn configured<'a>(app: &'a App, name: &str) -> anyhow::Result<&'a FolderConfig> 
             app.config.read_from()
         );
     }
-    bail!(
-        "the configuration has no folder `{name}`{near} There are {}",
-        names.join(", ")
-    )
+    Err(output::hinted(
+        format!("the configuration has no folder `{name}`{near}"),
+        format!("folders are {}", names.join(", ")),
+    ))
 }
 
 /// A folder as its configuration and the ledger know it.
@@ -195,13 +196,12 @@ async fn list(app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     for one in &shown {
         let Some(known) = &one.known else { continue };
         if let Some(trouble) = &known.trouble {
-            output::say(&format!("{}: {trouble}", one.name));
+            output::warn(&format!("{}: {trouble}", one.name));
         }
         if let Some(held) = &known.held {
             let name = one.name;
-            output::say(&format!(
-                "{name} holds since {held}; `tenantry folders release {name}` goes on"
-            ));
+            output::warn(&format!("{name} has held since {held}"));
+            output::hint(&format!("`tenantry folders release {name}` lets it go on"));
         }
     }
     if shown.is_empty() {
@@ -247,13 +247,14 @@ async fn show(what: &str, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
                 writeln!(out, "{title:<9} {}", output::printable(line))?;
             }
         }
+        let short = ShortIds::of(newest.iter().filter_map(|drop| drop.job));
         let mut table = TextTable::new(out, ["file", "state", "job", "taken", "lies in"]);
         for drop in &newest {
             table.row(vec![
                 output::printable(&drop.name),
                 drop.state.as_str().to_owned(),
-                drop.job.map(|job| job.to_string()).unwrap_or_default(),
-                second(drop.seen_at),
+                short.of_some(drop.job),
+                when::second(drop.seen_at),
                 drop.place.clone(),
             ])?;
         }
@@ -281,7 +282,7 @@ async fn show(what: &str, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
             out,
             "state     {}\ntaken     {}",
             drop.state.as_str(),
-            rfc3339(drop.seen_at)
+            when::second(drop.seen_at)
         )?;
         writeln!(out, "lies in   {path}/{}", drop.place)?;
         let lines = [
@@ -310,7 +311,10 @@ async fn found(what: &str, app: &App) -> anyhow::Result<DroppedFile> {
     let Some(drop) = found.pop() else {
         let names: Vec<&str> = app.config.folders.keys().map(String::as_str).collect();
         let near = did_you_mean(nearest(what, names.iter().copied()));
-        bail!("there is no folder and no file `{what}`{near} `tenantry folders` lists the folders");
+        return Err(output::hinted(
+            format!("there is no folder and no file `{what}`{near}"),
+            "`tenantry folders` lists the folders",
+        ));
     };
     Ok(drop)
 }

@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use super::{Cli, CommandEnd, output};
+use super::{CommandEnd, output};
 
 const NAME: &str = "tenantry";
 
@@ -28,12 +28,12 @@ pub(super) struct ManArgs {
 
 pub(super) fn completions(args: &CompletionsArgs) -> anyhow::Result<CommandEnd> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), NAME, &mut script);
+    clap_complete::generate(args.shell, &mut super::definition(), NAME, &mut script);
     print(&script)
 }
 
 pub(super) fn man(args: &ManArgs) -> anyhow::Result<CommandEnd> {
-    let mut program = Cli::command().disable_help_subcommand(true);
+    let mut program = super::definition().disable_help_subcommand(true);
     program.build();
     let Some(dir) = &args.out else {
         let mut page = Vec::new();

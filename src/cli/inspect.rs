@@ -1,10 +1,9 @@
-//! Looking at jobs, and stopping or repeating them.
+//! Looking at one job, and stopping or repeating it.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
@@ -17,45 +16,19 @@ use super::text_table::TextTable;
 use crate::app::App;
 use crate::delivery::{self, Destination, MayHold};
 use crate::file::WholeFile;
-use crate::ledger::{Actor, JobFilter, JobState, Outcome};
-use crate::moment::rfc3339;
+use crate::ledger::{Actor, Outcome};
 use crate::plan::{Place, Subjects};
-use crate::summary::JobSummary;
 use crate::table::{Form, TableFormat};
 
 #[derive(Debug, Args)]
-pub(super) struct JobsArgs {
-    /// Only jobs in this state
-    #[arg(long, value_parser = states())]
-    state: Option<JobState>,
-    /// Only jobs of this kind
-    #[arg(long, value_parser = PossibleValuesParser::new(kinds()), hide_possible_values = true)]
-    kind: Option<String>,
-    /// At most this many
-    #[arg(long, default_value_t = 50)]
-    limit: u32,
-}
-
-fn states() -> impl TypedValueParser<Value = JobState> {
-    PossibleValuesParser::new(JobState::ALL.map(JobState::as_str))
-        .try_map(|text| JobState::named(&text).ok_or_else(|| format!("`{text}` is no state of a job")))
-}
-
-/// Kinds of jobs there may be in a ledger.
-fn kinds() -> Vec<&'static str> {
-    let kinds = tenantry_jobs::KINDS.iter().map(|job| job.kind());
-    kinds.chain(["undo"]).collect()
-}
-
-#[derive(Debug, Args)]
 pub(super) struct OneJobArgs {
-    /// Job id, or enough of its beginning or end to tell it apart
+    /// Job ID, or a unique beginning or end of it
     job: String,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ResultsArgs {
-    /// Job id, or enough of its beginning or end to tell it apart
+    /// Job ID, or a unique beginning or end of it
     job: String,
     /// Print this file that the job made instead, e.g. an export
     #[arg(long, value_name = "NAME", conflicts_with_all = ["save", "format"])]
@@ -70,7 +43,7 @@ pub(super) struct ResultsArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct RejectsArgs {
-    /// Job id, or enough of its beginning or end to tell it apart
+    /// Job ID, or a unique beginning or end of it
     job: String,
     #[command(flatten)]
     table: TableArgs,
@@ -111,7 +84,7 @@ fn cannot_be_written(path: &Path) -> String {
 
 #[derive(Debug, Args)]
 pub(super) struct RowsArgs {
-    /// Job id, or enough of its beginning or end to tell it apart
+    /// Job ID, or a unique beginning or end of it
     job: String,
     /// Only rows with this outcome
     #[arg(long)]
@@ -120,9 +93,9 @@ pub(super) struct RowsArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct AskedArgs {
-    /// Job id, or enough of its beginning or end to tell it apart
+    /// Job ID, or a unique beginning or end of it
     job: String,
-    /// Who asks
+    /// Name for the audit record
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
     by: Actor,
 }
@@ -135,50 +108,22 @@ enum RowFilter {
     Failed,
     Cancelled,
     Pending,
+    Waiting,
 }
 
 impl RowFilter {
-    fn matches(self, outcome: Option<Outcome>) -> bool {
-        outcome
-            == match self {
-                RowFilter::Applied => Some(Outcome::Applied),
-                RowFilter::Unchanged => Some(Outcome::Unchanged),
-                RowFilter::Rejected => Some(Outcome::Rejected),
-                RowFilter::Failed => Some(Outcome::Failed),
-                RowFilter::Cancelled => Some(Outcome::Cancelled),
-                RowFilter::Pending => None,
-            }
+    fn matches(self, outcome: Option<Outcome>, is_waiting: bool) -> bool {
+        let wanted = match self {
+            RowFilter::Applied => Outcome::Applied,
+            RowFilter::Unchanged => Outcome::Unchanged,
+            RowFilter::Rejected => Outcome::Rejected,
+            RowFilter::Failed => Outcome::Failed,
+            RowFilter::Cancelled => Outcome::Cancelled,
+            RowFilter::Pending => return outcome.is_none() && !is_waiting,
+            RowFilter::Waiting => return outcome.is_none() && is_waiting,
+        };
+        outcome == Some(wanted)
     }
-}
-
-pub(super) async fn jobs(args: JobsArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
-    let filter = JobFilter {
-        state: args.state,
-        kind: args.kind,
-        limit: args.limit.into(),
-    };
-    let jobs = app.service.jobs(&filter).await?;
-    let mut out = output::out();
-    if json {
-        for job in &jobs {
-            writeln!(out, "{}", JobSummary::of(job).to_json())?;
-        }
-        out.flush()?;
-        return Ok(CommandEnd::Fine);
-    }
-    let mut table = TextTable::new(out, ["job", "kind", "state", "submitted", "rows"]);
-    for job in &jobs {
-        let submitted = rfc3339(job.created_at);
-        table.row(vec![
-            job.id.to_string(),
-            job.kind.clone(),
-            job.state.as_str().to_owned(),
-            submitted.get(..19).unwrap_or(&submitted).to_owned(),
-            output::counts(&job.counts),
-        ])?;
-    }
-    table.end()?;
-    Ok(CommandEnd::Fine)
 }
 
 pub(super) async fn show(args: &OneJobArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
@@ -211,7 +156,11 @@ pub(super) async fn rows(args: &RowsArgs, app: &App, json: bool) -> anyhow::Resu
         };
         for row in rows.block().rows().filter(|row| rows.is_selected(row.number)) {
             let record = rows.record(row.number, row.line);
-            if args.outcome.is_some_and(|filter| !filter.matches(record.outcome)) {
+            let is_waiting = record.outcome.is_none() && record.code == "waiting";
+            if args
+                .outcome
+                .is_some_and(|filter| !filter.matches(record.outcome, is_waiting))
+            {
                 continue;
             }
             let subject = about.as_ref().and_then(|about| about.subject(row.number));
@@ -232,7 +181,7 @@ pub(super) async fn rows(args: &RowsArgs, app: &App, json: bool) -> anyhow::Resu
             } else {
                 let outcome = match record.outcome {
                     Some(outcome) => outcome.as_str(),
-                    None if record.code == "waiting" => "waiting",
+                    None if is_waiting => "waiting",
                     None => "pending",
                 };
                 let id = if record.id.is_empty() { "-" } else { &record.id };
@@ -307,7 +256,7 @@ pub(super) async fn results(args: &ResultsArgs, app: &App, json: bool) -> anyhow
         }
     }
     if let Some(next) = passwords(app, &job).await.filter(|_| !json) {
-        output::say(&format!("next: {next}"));
+        output::hint(&next);
     }
     Ok(CommandEnd::Fine)
 }

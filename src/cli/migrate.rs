@@ -12,16 +12,7 @@ use crate::db::{Db, SCHEMA_VERSION, patiently};
 use crate::ledger::Ledger;
 
 pub(super) async fn migrate(config: &Config, json: bool) -> anyhow::Result<CommandEnd> {
-    let (url, options) = (config.ledger.url.reveal(), config.ledger.options());
-    let opened = async {
-        let found = patiently(config.ledger.patience, || Db::inspect(url)).await?;
-        let open = || Ledger::open_with(url, options, Clock::system());
-        patiently(config.ledger.patience, open).await?.close().await;
-        Ok::<_, crate::db::DbError>(found)
-    };
-    let found = opened
-        .await
-        .with_context(|| format!("the ledger `{}` cannot be brought up to date", config.ledger.url))?;
+    let found = set_up(config).await?;
     let (url, mut out) = (&config.ledger.url, output::out());
     if json {
         writeln!(out, "{}", json!({"found": found, "schema_version": SCHEMA_VERSION}))?;
@@ -34,4 +25,18 @@ pub(super) async fn migrate(config: &Config, json: bool) -> anyhow::Result<Comma
     }
     out.flush()?;
     Ok(CommandEnd::Fine)
+}
+
+/// Brings the ledger up to date, or makes one; the schema version that it had before, 0 for none.
+pub(super) async fn set_up(config: &Config) -> anyhow::Result<i64> {
+    let (url, options) = (config.ledger.url.reveal(), config.ledger.options());
+    let opened = async {
+        let found = patiently(config.ledger.patience, || Db::inspect(url)).await?;
+        let open = || Ledger::open_with(url, options, Clock::system());
+        patiently(config.ledger.patience, open).await?.close().await;
+        Ok::<_, crate::db::DbError>(found)
+    };
+    opened
+        .await
+        .with_context(|| format!("the ledger `{}` cannot be brought up to date", config.ledger.url))
 }

@@ -87,7 +87,7 @@ fn told(job: &Job, summary: &JobSummary, passwords: Option<String>, json: bool) 
     out.flush()?;
     let next = output::next(job, summary).into_iter().chain(passwords);
     for next in next.filter(|_| !json) {
-        output::say(&format!("next: {next}"));
+        output::hint(&next);
     }
     Ok(output::end_of(job.state, &job.counts))
 }

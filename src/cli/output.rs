@@ -2,11 +2,13 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use anstyle::AnsiColor;
 use serde_json::json;
 use tenantry_jobs::Subject;
 
 pub(super) use super::eyes::printable;
 use super::eyes::{self, ForEyes};
+use super::when;
 use crate::ledger::{BroughtBy, Counts, Job, JobState, Parameters};
 use crate::plan::{FaultLog, PlanError, RowFault};
 use crate::service::ServiceError;
@@ -27,15 +29,74 @@ pub(super) fn out() -> Out {
     io::BufWriter::with_capacity(64 * 1024, ForEyes::new(stdout, is_seen))
 }
 
+/// How wide the terminal is that standard output goes to; `None` if it goes elsewhere.
+pub(super) fn width() -> Option<usize> {
+    size().map(|(width, _)| width)
+}
+
+/// Columns and lines of that terminal.
+pub(super) fn size() -> Option<(usize, usize)> {
+    let stdout = io::stdout();
+    let size = rustix::termios::tcgetwinsize(&stdout)
+        .ok()
+        .filter(|_| stdout.is_terminal())?;
+    // A terminal that does not say is taken for the usual one.
+    let or = |told: u16, usual: usize| if told == 0 { usual } else { told.into() };
+    Some((or(size.ws_col, 80), or(size.ws_row, 24)))
+}
+
 /// Says one line on standard error.
 pub(super) fn say(line: &str) {
     // A closed standard error leaves nobody to tell.
     let _ = writeln!(io::stderr().lock(), "{}", eyes::shown(line));
 }
 
-/// Tells of an error: what happened, then why.
+/// Says what somebody may do next.
+pub(super) fn hint(line: &str) {
+    labelled("hint", AnsiColor::Cyan, line);
+}
+
+/// Says that something is not as it should be, though the command goes on.
+pub(super) fn warn(line: &str) {
+    labelled("warning", AnsiColor::Yellow, line);
+}
+
+/// A line of a kind that is told by its first word; in colour where a terminal shows it and `NO_COLOR` is not set.
+fn labelled(label: &str, colour: AnsiColor, line: &str) {
+    let style = colour.on_default().bold();
+    // A closed standard error leaves nobody to tell.
+    let _ = writeln!(
+        anstream::stderr().lock(),
+        "{style}{label}:{style:#} {}",
+        eyes::shown(line)
+    );
+}
+
+/// An error, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub(super) struct Hinted {
+    what: String,
+    hint: String,
+}
+
+/// An error with a line of its own for what to do about it.
+pub(super) fn hinted(what: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    let (what, hint) = (what.into(), hint.into());
+    Hinted { what, hint }.into()
+}
+
+fn hint_of(error: &anyhow::Error) -> Option<&str> {
+    let mut hints = error.chain().filter_map(|cause| cause.downcast_ref::<Hinted>());
+    hints.next().map(|hinted| hinted.hint.as_str())
+}
+
+/// Tells of an error: what happened, then why, then what to do.
 pub(super) fn complain(error: &anyhow::Error) {
-    say(&format!("tenantry: {error:#}"));
+    labelled("error", AnsiColor::Red, &format!("{error:#}"));
+    if let Some(todo) = hint_of(error) {
+        hint(todo);
+    }
     if let Some(PlanError::Header { .. }) = plan_error(error) {
         for fault in file_faults(error) {
             say(&fault.to_string());
@@ -50,7 +111,11 @@ pub(super) fn complain_json(error: &anyhow::Error) {
 
 /// An error as programs read it.
 pub(super) fn error_document(error: &anyhow::Error) -> serde_json::Value {
-    json!({ "error": format!("{error:#}"), "errors": file_faults(error) })
+    let mut told = json!({ "error": format!("{error:#}"), "errors": file_faults(error) });
+    if let Some(hint) = hint_of(error) {
+        told["hint"] = json!(hint);
+    }
+    told
 }
 
 /// What is wrong with a file as a whole.
@@ -117,6 +182,12 @@ pub(super) fn what(kind: &str, verdict: &Verdict, subject: Option<&Subject>) -> 
     subject.map_or(action.to_owned(), |subject| format!("{action} {subject}"))
 }
 
+/// A hash cut to what tells it apart; `--json` has it whole.
+pub(super) fn short_hash(hash: &str) -> String {
+    let short: String = hash.chars().take(12).collect();
+    format!("{short}…")
+}
+
 /// `1 row`, `2 rows`.
 pub(super) fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
@@ -140,11 +211,12 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
         writeln!(out, "waits     {}{others}", printable(what))?;
     }
     if let Some(at) = job.next_look.as_ref().filter(|_| job.waiting == 0) {
-        writeln!(out, "begins    at {at}")?;
+        writeln!(out, "begins    at {}", when::second_of(at))?;
     } else if let Some(at) = &job.next_look {
         writeln!(
             out,
-            "look      from {at} on, by a worker or with `tenantry apply {}`",
+            "look      from {} on, by a worker or with `tenantry apply {}`",
+            when::second_of(at),
             job.job
         )?;
     }
@@ -156,7 +228,7 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
         "input     {} ({}, sha256 {})",
         printable(&job.input.name),
         counted(job.input.rows, "row"),
-        job.input.sha256
+        short_hash(&job.input.sha256)
     )?;
     for note in &job.input.notes {
         writeln!(out, "note      {}", printable(note))?;
@@ -169,7 +241,7 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
     writeln!(
         out,
         "submitted {} by {}{via}",
-        job.created_at,
+        when::second_of(&job.created_at),
         printable(&job.submitted_by)
     )?;
     match &job.origin {
@@ -191,10 +263,10 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
         None => {}
     }
     if let Some(started) = &job.started_at {
-        writeln!(out, "started   {started}")?;
+        writeln!(out, "started   {}", when::second_of(started))?;
     }
     if let Some(finished) = &job.finished_at {
-        writeln!(out, "finished  {finished}")?;
+        writeln!(out, "finished  {}", when::second_of(finished))?;
     }
     if let Some(message) = &job.message {
         writeln!(out, "message   {}", printable(message))?;
@@ -211,16 +283,8 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
                 }
                 writeln!(out, "plan      {}", approval.hash)?;
                 if let Some(until) = &approval.until {
-                    writeln!(out, "until     {until}")?;
+                    writeln!(out, "until     {}", when::second_of(until))?;
                 }
-                writeln!(
-                    out,
-                    "next      see what it would do with `tenantry plan {0}`, then somebody else than {1} says\n          \
-                     tenantry approve {0} --hash {2} --by NAME",
-                    job.job,
-                    printable(&job.submitted_by),
-                    approval.hash
-                )?;
             }
             None => {}
         }
@@ -275,6 +339,17 @@ pub(super) fn terms(parameters: &Parameters) -> Vec<String> {
 /// What somebody has to do now that a job is as it is; `None` where nobody has.
 pub(super) fn next(job: &Job, summary: &JobSummary) -> Option<String> {
     let id = job.id;
+    if let Some(approval) = summary
+        .approval
+        .as_ref()
+        .filter(|_| job.state == JobState::AwaitingApproval)
+    {
+        return Some(format!(
+            "review it with `tenantry plan {id}`, then have another person than {} run `tenantry approve {id} --hash {} --by NAME`",
+            printable(&job.submitted_by),
+            approval.hash
+        ));
+    }
     if matches!(job.state, JobState::Queued | JobState::Retryable) {
         return Some(format!("a worker does it, or `tenantry apply {id}` here"));
     }

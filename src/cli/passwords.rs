@@ -145,7 +145,7 @@ fn key_of(file: &Path) -> PathBuf {
 
 #[derive(Debug, Args)]
 pub(super) struct RevealArgs {
-    /// Job id, or enough of its beginning or end to tell it apart
+    /// Job ID, or a unique beginning or end of it
     job: String,
     /// File with your secret key, as `tenantry keygen` writes it
     #[arg(long, value_name = "FILE", default_value = "tenantry-key.txt")]
@@ -153,7 +153,7 @@ pub(super) struct RevealArgs {
     /// Write them to this new file, readable by you alone, instead of standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Who asks
+    /// Name for the audit record
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
     by: Actor,
 }
@@ -175,7 +175,7 @@ async fn reveal_to(app: &App, job: &Job, identity: &Path, out: Option<&Path>, by
         let noted = app.service.ledger.revealed(job, by, false, note).await;
         // What went wrong first is the one to tell.
         if let Err(unrecorded) = noted {
-            output::say(&format!("this is not in the audit record: {unrecorded}"));
+            output::warn(&format!("this is not in the audit record: {unrecorded}"));
         }
     }
     revealed

@@ -16,7 +16,7 @@ use tenantry_jobs::{JobKind, Passwords};
 use super::CommandEnd;
 use super::input::{self, InputArgs, is_piped};
 use super::output;
-use super::progress::ProgressDisplay;
+use super::progress::{InPlaceOf, ProgressDisplay};
 use super::several;
 use crate::app::{App, limits};
 use crate::clock::Clock;
@@ -186,7 +186,7 @@ impl PlanFiles<'_> {
                 None if is_piped => "the same with `run` in place of `plan`, and the same rows once more".to_owned(),
                 None => self.to_run(same_arguments()),
             };
-            output::say(&format!("next: {next}"));
+            output::hint(&next);
         }
         Ok(end_of(planned))
     }
@@ -236,9 +236,9 @@ impl PlanFiles<'_> {
         }
         out.flush()?;
         if !left.is_empty() {
-            output::say(&format!("not planned: {}", output::printable(&left.join(", "))));
+            output::warn(&format!("not planned: {}", output::printable(&left.join(", "))));
         } else if are_sound && !json && !self.args.offline && !files.iter().any(|file| is_piped(file)) {
-            output::say(&format!("next: {}", self.to_run(same_arguments())));
+            output::hint(&self.to_run(same_arguments()));
         }
         Ok(end)
     }
@@ -281,18 +281,19 @@ impl PlanFiles<'_> {
             limits: self.limits(),
             way: super::user().way(),
         };
-        let mut shown: Box<dyn View> = if json {
-            Box::new(Document::new(output::out()))
+        let progress = ProgressDisplay::new("checking", json);
+        let out = InPlaceOf::new(&progress, output::out());
+        let mut shown: Box<dyn View + '_> = if json {
+            Box::new(Document::new(out))
         } else {
-            Box::new(PlanText::new(output::out(), request.kind.kind(), args.all))
+            Box::new(PlanText::new(out, request.kind.kind(), args.all))
         };
         let mut kept = args.out.as_deref().map(keep).transpose()?;
-        let mut views: Vec<&mut dyn View> = Vec::new();
+        let mut views: Vec<&mut (dyn View + '_)> = Vec::new();
         views.push(shown.as_mut());
         if let Some(kept) = &mut kept {
             views.push(kept);
         }
-        let progress = ProgressDisplay::new("checking", json);
         let planned = Box::pin(service::plan(request, &mut views, &|rows| progress.rows(rows, None))).await;
         progress.done();
         let planned = planned?;
@@ -332,12 +333,13 @@ pub(super) async fn of_rows(app: &App, rows: PlannedRows, json: bool) -> anyhow:
         limits: service.rules().limits,
         way: Via::Schedule.as_str().to_owned(),
     };
-    let mut shown: Box<dyn View> = if json {
-        Box::new(Document::new(output::out()))
-    } else {
-        Box::new(PlanText::new(output::out(), rows.kind.kind(), rows.all))
-    };
     let progress = ProgressDisplay::new("checking", json);
+    let out = InPlaceOf::new(&progress, output::out());
+    let mut shown: Box<dyn View + '_> = if json {
+        Box::new(Document::new(out))
+    } else {
+        Box::new(PlanText::new(out, rows.kind.kind(), rows.all))
+    };
     let planned = Box::pin(service::plan(request, &mut [shown.as_mut()], &|rows| {
         progress.rows(rows, None);
     }))

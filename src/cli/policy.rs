@@ -35,7 +35,7 @@ struct SetArgs {
     about: String,
     /// What it is to be
     value: String,
-    /// Who decides
+    /// Name for the audit record
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
     by: Actor,
     #[command(flatten)]
@@ -47,7 +47,7 @@ struct ResetArgs {
     /// What was decided on
     #[arg(value_name = "KEY")]
     about: String,
-    /// Who decides
+    /// Name for the audit record
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
     by: Actor,
     #[command(flatten)]
@@ -90,15 +90,13 @@ pub(super) async fn policy(args: &PolicyArgs, app: &App, json: bool) -> anyhow::
 fn key(name: &str) -> anyhow::Result<&'static PolicyKey> {
     PolicyKey::find(name).map_err(|nearest| {
         let all: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
-        let near = if nearest.is_some() {
-            did_you_mean(nearest)
-        } else {
-            ".".to_owned()
-        };
-        anyhow::anyhow!(
-            "the policy has no key `{}`{near} There are {}",
-            output::printable(name),
-            all.join(", ")
+        output::hinted(
+            format!(
+                "the policy has no key `{}`{}",
+                output::printable(name),
+                did_you_mean(nearest)
+            ),
+            format!("keys are {}", all.join(", ")),
         )
     })
 }

@@ -4,14 +4,14 @@
 //! long the rest takes, and while nothing is done nothing is said of it.
 
 use std::collections::VecDeque;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
-use super::output::say;
+use super::output::{hint, say, warn};
 use crate::lock::lock;
 
 /// Seconds between plain lines.
@@ -112,6 +112,36 @@ impl ProgressDisplay {
     }
 }
 
+/// Writes where the display is, once that is gone: else it would stand among what is written.
+pub(super) struct InPlaceOf<'p, W> {
+    display: &'p ProgressDisplay,
+    is_gone: bool,
+    inner: W,
+}
+
+impl<'p, W> InPlaceOf<'p, W> {
+    pub(super) fn new(display: &'p ProgressDisplay, inner: W) -> Self {
+        Self {
+            display,
+            is_gone: false,
+            inner,
+        }
+    }
+}
+
+impl<W: Write> Write for InPlaceOf<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !std::mem::replace(&mut self.is_gone, true) {
+            self.display.done();
+        }
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
 impl crate::service::Progress for ProgressDisplay {
     fn at(&self, finished: u64, total: u64) {
         self.of(total);
@@ -119,14 +149,17 @@ impl crate::service::Progress for ProgressDisplay {
     }
 
     fn has_worker(&self, has: bool) {
-        let line = if has {
-            "somebody works on the jobs of this ledger now"
-        } else {
-            "nobody works on the jobs of this ledger now; the job waits for a `tenantry worker`, and so does this command"
+        let told = || {
+            if has {
+                say("a worker serves this ledger now");
+            } else {
+                warn("no worker serves this ledger; this command waits until one does");
+                hint("`tenantry worker` starts one, here or on another machine");
+            }
         };
         match &self.bar {
-            Some(bar) => bar.suspend(|| say(line)),
-            None => say(line),
+            Some(bar) => bar.suspend(told),
+            None => told(),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::report::{JobReport, begins_a_page, page};
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
-    /// Job id, or enough of its beginning or end to tell it apart
+    /// Job ID, or a unique beginning or end of it
     job: String,
     /// Write a page of HTML to this file instead; `-` is standard output
     #[arg(long, value_name = "FILE")]

@@ -48,7 +48,7 @@ enum What {
 /// Who asks.
 #[derive(Debug, Args)]
 struct By {
-    /// Who asks
+    /// Name for the audit record
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
     by: Actor,
 }

@@ -184,7 +184,7 @@ impl<'f> Several<'f> {
         let left: Vec<String> = self.files[begun..].iter().map(|file| input::name(file)).collect();
         if !left.is_empty() {
             self.end = self.end.max(CommandEnd::Unfinished);
-            output::say(&format!("not begun: {}", printable(&left.join(", "))));
+            output::warn(&format!("not begun: {}", printable(&left.join(", "))));
         }
         if let Some(out) = &mut self.document {
             for (file, number) in left.iter().zip(begun..) {

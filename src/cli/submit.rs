@@ -207,8 +207,8 @@ impl SubmitFiles<'_> {
             ));
         }
         if !job.parameters.seal_to.is_empty() && !self.json && !args.wait {
-            output::say(&format!(
-                "next: once job {id} has ended, whoever has the key of a recipient opens its passwords with `tenantry reveal {id} \
+            output::hint(&format!(
+                "once job {id} has ended, whoever has the key of a recipient opens its passwords with `tenantry reveal {id} \
                  --identity KEYFILE`"
             ));
         }

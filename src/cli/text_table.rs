@@ -1,4 +1,7 @@
-//! Tables on the terminal: columns as wide as what stands in them.
+//! Tables on the terminal: columns as wide as what stands in them, and together no wider than the terminal.
+//!
+//! On a terminal a cell that is too long goes on below itself, so that no line is broken by the terminal and nothing is cut off.
+//! A table of more columns than there is room for is written as records. In a pipe a row is always one line.
 
 use std::io::{self, Write};
 
@@ -7,12 +10,26 @@ const SAMPLE: usize = 200;
 /// No column is wider than this because of one long value.
 const WIDEST: usize = 48;
 
+/// The narrowest that a column is made; a table that would need narrower ones is written as records.
+const NARROWEST: usize = 9;
+/// What stands between columns.
+const GAP: usize = 2;
+
 /// Writes rows below each other. The first ones are held back until the widths are known.
 pub(super) struct TextTable<W> {
     out: W,
+    /// How wide the table may be; `None` where nobody sees it.
+    room: Option<usize>,
     titles: Option<Vec<String>>,
     first: Vec<Vec<String>>,
-    widths: Option<Vec<usize>>,
+    layout: Option<Layout>,
+}
+
+enum Layout {
+    /// In columns of these widths; what does not fit goes on in the next line where `wraps`.
+    Columns { widths: Vec<usize>, wraps: bool },
+    /// One below the other, each cell beside its title.
+    Records,
 }
 
 impl<W: Write> TextTable<W> {
@@ -28,16 +45,23 @@ impl<W: Write> TextTable<W> {
     pub(super) fn untitled(out: W) -> Self {
         Self {
             out,
+            room: super::output::width(),
             titles: None,
             first: Vec::new(),
-            widths: None,
+            layout: None,
         }
+    }
+
+    /// The same table, no wider than this.
+    #[cfg(test)]
+    pub(super) fn within(self, room: Option<usize>) -> Self {
+        Self { room, ..self }
     }
 
     /// Takes a row, which has as many cells as every other.
     pub(super) fn row(&mut self, cells: Vec<String>) -> io::Result<()> {
-        if let Some(widths) = &self.widths {
-            return line(&mut self.out, widths, &cells);
+        if self.layout.is_some() {
+            return self.write(&cells);
         }
         self.first.push(cells);
         if self.first.len() < SAMPLE {
@@ -55,37 +79,147 @@ impl<W: Write> TextTable<W> {
             .map(|at| {
                 let widest = first.iter().map(|cells| width(cells, at)).max().unwrap_or(0);
                 let title = self.titles.as_ref().map_or(0, |titles| width(titles, at));
-                widest.min(WIDEST).max(title)
+                widest.min(if self.room.is_some() { widest } else { WIDEST }).max(title)
             })
             .collect();
-        for cells in self.titles.iter().chain(&first) {
-            line(&mut self.out, &widths, cells)?;
+        let layout = match self.room {
+            None => Layout::Columns { widths, wraps: false },
+            Some(room) => {
+                let word = |cell: &String| cell.split(' ').map(|word| word.chars().count()).max().unwrap_or(0);
+                let longest = |at: usize| {
+                    let cells = self.titles.iter().chain(&first).filter_map(|cells| cells.get(at));
+                    cells.map(word).max().unwrap_or(0)
+                };
+                let words: Vec<usize> = (0..columns).map(longest).collect();
+                fitted(widths, &words, room, self.titles.is_some())
+            }
+        };
+        if let (Layout::Columns { widths, wraps }, Some(titles)) = (&layout, &self.titles) {
+            line(&mut self.out, widths, *wraps, titles)?;
         }
-        self.widths = Some(widths);
+        self.layout = Some(layout);
+        for cells in &first {
+            self.write(cells)?;
+        }
         Ok(())
+    }
+
+    fn write(&mut self, cells: &[String]) -> io::Result<()> {
+        match &self.layout {
+            Some(Layout::Columns { widths, wraps }) => line(&mut self.out, widths, *wraps, cells),
+            _ => record(&mut self.out, self.titles.as_deref().unwrap_or_default(), cells),
+        }
     }
 
     /// Writes what is held back.
     pub(super) fn end(mut self) -> io::Result<()> {
-        if self.widths.is_none() {
+        if self.layout.is_none() {
             self.begin()?;
         }
         self.out.flush()
     }
 }
 
-fn line(out: &mut impl Write, widths: &[usize], cells: &[String]) -> io::Result<()> {
-    // Nothing is padded for cells that are empty up to the end.
-    let last = cells.iter().rposition(|cell| !cell.is_empty()).unwrap_or(0);
-    for (at, cell) in cells.iter().enumerate().take(last + 1) {
-        let cell = shown(cell);
-        if at == last {
-            writeln!(out, "{cell}")?;
+/// Columns that fit: the widest give way first, and words are broken only where there is no other way.
+fn fitted(mut widths: Vec<usize>, words: &[usize], room: usize, has_titles: bool) -> Layout {
+    let gaps = GAP * widths.len().saturating_sub(1);
+    let sum_at = |cap: usize, floors: &[usize]| {
+        let capped = widths
+            .iter()
+            .zip(floors)
+            .map(|(width, floor)| (*width).min(cap.max(*floor)));
+        capped.sum::<usize>() + gaps
+    };
+    let widest = widths.iter().copied().max().unwrap_or(0);
+    let none = vec![0; widths.len()];
+    let fits = |floors: &'_ [usize]| (NARROWEST..=widest).rev().find(|cap| sum_at(*cap, floors) <= room);
+    let fitting = [words, &none]
+        .into_iter()
+        .find_map(|floors| Some((fits(floors)?, floors)));
+    let Some((cap, floors)) = fitting else {
+        return if widest < NARROWEST || !has_titles {
+            Layout::Columns { widths, wraps: false }
         } else {
-            write!(out, "{cell:<width$}  ", width = widths[at])?;
+            Layout::Records
+        };
+    };
+    let mut spare = room - sum_at(cap, floors);
+    for (width, floor) in widths.iter_mut().zip(floors) {
+        let narrow = cap.max(*floor);
+        if *width > narrow {
+            let more = spare.min(*width - narrow);
+            spare -= more;
+            *width = narrow + more;
         }
     }
+    Layout::Columns { widths, wraps: true }
+}
+
+fn line(out: &mut impl Write, widths: &[usize], wraps: bool, cells: &[String]) -> io::Result<()> {
+    let shown = cells.iter().map(|cell| shown(cell));
+    let lines: Vec<Vec<String>> = if wraps {
+        shown.zip(widths).map(|(cell, width)| wrapped(&cell, *width)).collect()
+    } else {
+        shown.map(|cell| vec![cell]).collect()
+    };
+    let height = lines.iter().map(Vec::len).max().unwrap_or(0).max(1);
+    for at in 0..height {
+        let part = |column: &Vec<String>| column.get(at).cloned().unwrap_or_default();
+        parts(out, widths, &lines.iter().map(part).collect::<Vec<_>>())?;
+    }
     Ok(())
+}
+
+fn parts(out: &mut impl Write, widths: &[usize], cells: &[String]) -> io::Result<()> {
+    let last = cells.iter().rposition(|cell| !cell.is_empty()).unwrap_or(0);
+    for (at, cell) in cells.iter().enumerate().take(last + 1) {
+        if at == last {
+            write!(out, "{cell}")?;
+        } else {
+            write!(out, "{cell:<width$}{:GAP$}", "", width = widths[at])?;
+        }
+    }
+    writeln!(out)
+}
+
+/// A row as lines of its own, for a table with more columns than a terminal has room for.
+fn record(out: &mut impl Write, titles: &[String], cells: &[String]) -> io::Result<()> {
+    let width = titles.iter().map(|title| title.chars().count()).max().unwrap_or(0);
+    for (title, cell) in titles.iter().zip(cells).filter(|(_, cell)| !cell.is_empty()) {
+        writeln!(out, "{title:<width$}  {}", shown(cell))?;
+    }
+    writeln!(out)
+}
+
+/// A text in lines of that width, broken between words where that is possible.
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    if text.chars().count() <= width {
+        return vec![text.to_owned()];
+    }
+    let mut lines = Vec::new();
+    let mut current = String::new();
+    let mut length = 0;
+    for word in text.split(' ') {
+        let mut word: Vec<char> = word.chars().collect();
+        let between = usize::from(length > 0);
+        if length + between + word.len() > width && length > 0 {
+            lines.push(std::mem::take(&mut current));
+            length = 0;
+        }
+        while word.len() > width.max(1) {
+            lines.push(word.drain(..width.max(1)).collect());
+        }
+        if length > 0 {
+            current.push(' ');
+            length += 1;
+        }
+        length += word.len();
+        current.extend(word);
+    }
+    if length > 0 || lines.is_empty() {
+        lines.push(current);
+    }
+    lines
 }
 
 /// On one line, and nothing in it a terminal would act on.
@@ -98,11 +232,16 @@ mod tests {
     use super::*;
 
     fn written(titles: Option<&[&str]>, rows: &[&[&str]]) -> String {
+        written_within(None, titles, rows)
+    }
+
+    fn written_within(room: Option<usize>, titles: Option<&[&str]>, rows: &[&[&str]]) -> String {
         let mut out = Vec::new();
         let mut table = match titles {
             Some(titles) => TextTable::new(&mut out, titles.iter().copied()),
             None => TextTable::untitled(&mut out),
         };
+        table = table.within(room);
         for row in rows {
             table
                 .row(row.iter().map(|&cell| cell.to_owned()).collect())
@@ -162,5 +301,48 @@ mod tests {
         let text = written(None, &rows);
         assert_eq!(text.lines().count(), SAMPLE + 1);
         assert_eq!(text.lines().last(), Some("abcdef  c"));
+    }
+
+    #[test]
+    fn a_table_is_no_wider_than_the_terminal_and_loses_nothing() {
+        let long = "a user of that name was deleted, and can be restored until 2026-12-24";
+        let rows: [&[&str]; 2] = [&["7", "rejected", long], &["8", "applied", "fine"]];
+        let text = written_within(Some(40), Some(&["row", "outcome", "message"]), &rows);
+        assert_eq!(
+            text,
+            "row  outcome   message\n\
+             7    rejected  a user of that name was\n\
+             \u{20}              deleted, and can be\n\
+             \u{20}              restored until 2026-12-24\n\
+             8    applied   fine\n"
+        );
+        // The widest columns give way, and a word that is too long is broken.
+        let text = written_within(Some(30), None, &[&["abc", &"x".repeat(30), "y"]]);
+        assert_eq!(text, format!("abc  {}  y\n     {}\n", "x".repeat(22), "x".repeat(8)));
+    }
+
+    #[test]
+    fn more_columns_than_there_is_room_for_become_records() {
+        let titles: Vec<String> = (0..10).map(|number| format!("title {number}")).collect();
+        let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
+        let cells = ["a longer cell"; 10];
+        let text = written_within(Some(80), Some(&titles), &[&cells, &cells]);
+        assert_eq!(text.lines().count(), 22);
+        assert!(
+            text.starts_with("title 0  a longer cell\ntitle 1  a longer cell\n"),
+            "{text}"
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn wrapping_keeps_every_letter_and_the_width(text in "[a-zß ]{0,80}", width in 1_usize..30) {
+            let lines = wrapped(&text, width);
+            for line in &lines {
+                proptest::prop_assert!(line.chars().count() <= width, "{line:?}");
+            }
+            let letters = |text: &str| text.chars().filter(|c| *c != ' ').collect::<String>();
+            proptest::prop_assert_eq!(letters(&lines.concat()), letters(&text));
+        }
     }
 }

@@ -36,7 +36,7 @@ enum What {
 struct Of {
     /// GUID of the subscription
     subscription: Uuid,
-    /// Who records it
+    /// Name for the audit record
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
     by: Actor,
 }

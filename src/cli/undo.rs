@@ -21,7 +21,7 @@ use crate::undo::{UndoPlan, UndoRequest, UndoRow};
 
 #[derive(Debug, Args)]
 pub(super) struct UndoArgs {
-    /// Job id, or enough of its beginning or end to tell it apart
+    /// Job ID, or a unique beginning or end of it
     job: String,
     /// Only show what it would do
     #[arg(long)]
@@ -34,7 +34,7 @@ pub(super) struct UndoArgs {
     all: bool,
     #[command(flatten)]
     out: DestinationArgs,
-    /// Who asks
+    /// Name for the audit record
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
     by: Actor,
 }
@@ -88,7 +88,7 @@ async fn plan(args: &UndoArgs, app: &App, job: &crate::ledger::Job, json: bool) 
     let is_anything = plan.totals.create + plan.totals.change > 0;
     shown.close(plan)?;
     if is_anything && !json {
-        output::say(&format!("next: tenantry undo {}", job.id));
+        output::hint(&format!("tenantry undo {}", job.id));
     }
     Ok(if is_whole {
         CommandEnd::Fine

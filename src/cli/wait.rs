@@ -11,7 +11,7 @@ use crate::app::App;
 
 #[derive(Debug, Args)]
 pub(super) struct WaitArgs {
-    /// Job ids, or enough of the beginning or end of each to tell it apart
+    /// Job IDs, or a unique beginning or end of each
     #[arg(required = true, value_name = "JOB")]
     jobs: Vec<String>,
     /// Wait for this long at most, e.g. 30s or 2h [default: until they have ended]

@@ -5,10 +5,10 @@ use std::io::Write;
 use serde_json::json;
 
 use super::text_table::TextTable;
-use super::{CommandEnd, output};
+use super::{CommandEnd, output, when};
 use crate::app::App;
 use crate::ledger::Worker;
-use crate::moment::{rfc3339, second};
+use crate::moment::rfc3339;
 
 pub(super) async fn workers(app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let service = &app.service;
@@ -38,15 +38,16 @@ pub(super) async fn workers(app: &App, json: bool) -> anyhow::Result<CommandEnd>
             worker.pid.to_string(),
             state(worker).to_owned(),
             format!("{} (at most {})", worker.chunks, worker.concurrency),
-            second(worker.seen_at),
-            second(worker.started_at),
+            when::second(worker.seen_at),
+            when::minute(worker.started_at),
             worker.version.clone(),
             output::printable(&worker.store),
         ])?;
     }
     table.end()?;
     if workers.iter().all(|worker| worker.is_lost) {
-        output::say("nobody works on the jobs of this ledger; `tenantry worker` does");
+        output::warn("no worker serves this ledger");
+        output::hint("`tenantry worker` starts one");
     }
     Ok(CommandEnd::Fine)
 }

@@ -3,6 +3,7 @@
 mod absent;
 mod asked;
 mod generate;
+mod init;
 mod jobs;
 mod memory;
 mod modes;
@@ -10,6 +11,7 @@ mod outputs;
 mod piped;
 mod schedules;
 mod several;
+mod shown;
 mod wait;
 mod workbooks;
 
@@ -441,8 +443,8 @@ async fn a_workbook_goes_in_like_csv_and_its_faults_name_cells() {
 async fn results_have_a_byte_order_mark_unless_none_is_wanted() {
     let place = Place::with_customer().await;
     place.write("users.csv", MIXED);
-    place.write("tenantry.toml", "[results]\nbom = false\n");
-    let configured = |args: &[&str]| place.tenantry(&[&["--config", "tenantry.toml"], args].concat());
+    place.write("unmarked.toml", "[results]\nbom = false\n");
+    let configured = |args: &[&str]| place.tenantry(&[&["--config", "unmarked.toml"], args].concat());
     let run = [
         "run",
         "bulk-add-users",

@@ -218,12 +218,12 @@ async fn a_plan_says_what_its_run_has_to_be_told_about_passwords() {
         Run::from(command.output().expect("tenantry starts")).ends(0).err
     };
     let told = next(&["plan", "bulk-add-users", "users.csv"]);
-    let run = "next: tenantry run bulk-add-users users.csv --plaintext-passwords FILE, or with --no-passwords\n";
+    let run = "hint: tenantry run bulk-add-users users.csv --plaintext-passwords FILE, or with --no-passwords\n";
     assert_eq!(told, run);
     let told = next(&["plan", "bulk-add-users", "users.csv", "--out", "plan.json"]);
     assert_eq!(
         told,
-        "next: tenantry apply plan.json --plaintext-passwords FILE, or with --no-passwords\n"
+        "hint: tenantry apply plan.json --plaintext-passwords FILE, or with --no-passwords\n"
     );
     let told = next(&[
         "plan",
@@ -335,7 +335,7 @@ async fn what_to_do_about_passwords_is_said_once() {
         let lines: Vec<&str> = run.err.lines().filter(|line| line.contains("reveal")).collect();
         assert_eq!(lines.len(), 1, "{run:#?}");
         assert!(
-            lines[0].starts_with("next: ") && lines[0].contains(what),
+            lines[0].starts_with("hint: ") && lines[0].contains(what),
             "{what}: {run:#?}"
         );
     };

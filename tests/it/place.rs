@@ -3,6 +3,7 @@
 mod jobs;
 mod look;
 pub(crate) mod tables;
+pub(crate) mod terminal;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -104,6 +105,8 @@ impl Place {
             // Workers go on with what others left here.
             .env("TENANTRY__RESULTS__ROOTS", self.dir.path())
             .env("TENANTRY__PASSWORDS__HAND_OUT", "false");
+        // No configuration of whoever runs the tests.
+        command.env("XDG_CONFIG_HOME", self.dir.path());
         command.env("USER", "tester").stdin(Stdio::null());
         command
     }

@@ -319,8 +319,6 @@ async fn what_is_exported_is_what_was_asked_for() {
     assert!(gold.starts_with(b"PK"));
     let listed = place
         .tenantry(&[
-            "customers",
-            "--what",
             "users",
             "--search",
             "grayson",

@@ -59,7 +59,7 @@ on_both! {
     async fn a_worker_is_known_while_it_works_and_lost_once_it_is_killed(place: Place) {
         let ledger = place.ledger().await;
         let none = place.tenantry(&["workers"]).ends(0);
-        assert!(none.err.contains("nobody works on the jobs of this ledger; `tenantry worker` does"), "{none:?}");
+        assert!(none.err.contains("warning: no worker serves this ledger\nhint: `tenantry worker` starts one"), "{none:?}");
         let (mut calm, mut killed) = (worker(&place), worker(&place));
         let first = seen(&place, &calm.0, "idle").await;
         seen(&place, &killed.0, "idle").await;
@@ -75,9 +75,9 @@ on_both! {
         let left = workers(&place);
         assert_eq!(left[0]["state"], "lost");
         let shown = place.tenantry(&["workers"]).ends(0);
-        assert!(shown.out.contains("lost") && shown.err.contains("nobody works"), "{shown:?}");
+        assert!(shown.out.contains("lost") && shown.err.contains("no worker serves this ledger"), "{shown:?}");
         let found = place.tenantry(&["doctor"]).ends(0);
-        let lost = format!("nobody works on the jobs of this ledger; `run` needs nobody, `submit` and the inbox need a `tenantry worker`; \
+        let lost = format!("no worker serves this ledger; `run` needs none, `submit` and the inbox need a `tenantry worker`; \
             lost: process {} on ", killed.0.id());
         assert!(found.out.contains(&lost), "{}", found.out);
     }
@@ -145,15 +145,15 @@ on_both! {
         waiting.stdout(Stdio::null()).stderr(File::create(&said).expect("a file"));
         let mut waiting = Running(waiting.spawn().expect("it starts"));
         eventually("the command to say that nobody works", async || {
-            read(&said).contains("nobody works on the jobs of this ledger now; the job waits for a `tenantry worker`").then_some(())
+            read(&said).contains("warning: no worker serves this ledger; this command waits until one does").then_some(())
         })
         .await;
         let found = place.tenantry(&["doctor"]).ends(2);
-        assert!(found.out.contains("FAIL workers        nobody works on the jobs of this ledger, and jobs wait"), "{}", found.out);
+        assert!(found.out.contains("FAIL workers        no worker serves this ledger, and jobs wait"), "{}", found.out);
         let mut at_work = worker(&place);
         let ended = waiting.0.wait().expect("it ends");
         assert_eq!(ended.code(), Some(0), "{}", read(&said));
-        assert_eq!(read(&said).matches("nobody works").count(), 1, "said once");
+        assert_eq!(read(&said).matches("no worker serves").count(), 1, "said once");
         seen(&place, &at_work.0, "idle").await;
         let found = place.tenantry(&["doctor"]).ends(0);
         assert!(found.out.contains("ok   workers        1 works on the jobs of this ledger"), "{}", found.out);

@@ -174,8 +174,8 @@ impl<W: Write> PlanTable<'_, W> {
         writeln!(self.out, "plan {hash}")?;
         self.out.flush()?;
         if job.state == JobState::AwaitingApproval {
-            output::say(&format!(
-                "next: tenantry approve {0} --hash {hash} --by NAME, or tenantry reject {0}; by somebody else than {1}",
+            output::hint(&format!(
+                "tenantry approve {0} --hash {hash} --by NAME, or tenantry reject {0}; by another person than {1}",
                 job.id, job.submitted_by
             ));
         }

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::cli::jobs::ShortIds;
 use crate::cli::plan::{PlannedRows, of_rows};
 use crate::cli::text_table::TextTable;
 use crate::cli::{CommandEnd, output};
@@ -267,13 +268,14 @@ pub(super) async fn show(args: &ScheduleShowArgs, app: &App, json: bool) -> anyh
         writeln!(out, "  never")?;
     }
     writeln!(out, "\nhistory")?;
+    let short = ShortIds::of(history.iter().filter_map(|fire| fire.job));
     let mut table = TextTable::untitled(&mut out);
     for fire in &history {
         table.row(vec![
             format!("  {}", times(fire)),
             cause(fire),
             came_of(fire),
-            fire.job.map_or_else(|| "-".to_owned(), |job| job.to_string()),
+            short.of_some(fire.job),
             output::printable(fire.detail.as_deref().unwrap_or_default()),
         ])?;
     }

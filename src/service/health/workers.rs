@@ -50,10 +50,12 @@ fn waits(tx: &mut dyn Tx) -> Result<bool, DbError> {
 fn judged(workers: &[Worker], waits: bool) -> (bool, String) {
     let live = workers.iter().filter(|worker| !worker.is_lost).count();
     let mut says = match (live, waits) {
-        (0, true) => "nobody works on the jobs of this ledger, and jobs wait; start a `tenantry worker`, or carry one out here with \
+        (0, true) => {
+            "no worker serves this ledger, and jobs wait; start a `tenantry worker`, or carry one out here with \
                       `tenantry apply JOB`"
-            .to_owned(),
-        (0, false) => "nobody works on the jobs of this ledger; `run` needs nobody, `submit` and the inbox need a \
+                .to_owned()
+        }
+        (0, false) => "no worker serves this ledger; `run` needs none, `submit` and the inbox need a \
                        `tenantry worker`"
             .to_owned(),
         (1, _) => "1 works on the jobs of this ledger".to_owned(),

@@ -1,56 +1,9 @@
 //! What is asked at a terminal: whoever approves is shown the plan, and says `yes`.
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::process::{Command, Stdio};
-
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-
 use crate::place::Place;
+use crate::place::terminal::at_terminal;
 
 const QUESTION: &str = "Type `yes` to let it run:";
-
-/// Runs a command at a terminal of its own, where `answer` is typed once `question` was seen; its exit code, and all that was to be seen.
-async fn at_terminal(mut command: Command, question: &'static str, answer: &'static str) -> (Option<i32>, String) {
-    tokio::task::spawn_blocking(move || {
-        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-        grantpt(&ours).expect("granted");
-        unlockpt(&ours).expect("unlocked");
-        let name = ptsname(&ours, Vec::new())
-            .expect("a name")
-            .into_string()
-            .expect("a name");
-        let theirs = || Stdio::from(File::options().read(true).write(true).open(&name).expect("opened"));
-        let mut child = command
-            .stdin(theirs())
-            .stdout(theirs())
-            .stderr(theirs())
-            .spawn()
-            .expect("it starts");
-        // Our copies of their side go with it, so that there is an end to be read.
-        drop(command);
-        let mut ours = File::from(ours);
-        let (mut seen, mut is_answered) = (Vec::new(), false);
-        let mut bytes = [0; 4096];
-        // The end of a terminal is an error.
-        while let Ok(read) = ours.read(&mut bytes) {
-            if read == 0 {
-                break;
-            }
-            seen.extend_from_slice(&bytes[..read]);
-            if !is_answered && String::from_utf8_lossy(&seen).contains(question) {
-                is_answered = true;
-                ours.write_all(answer.as_bytes()).expect("typed");
-            }
-        }
-        (
-            child.wait().expect("it ends").code(),
-            String::from_utf8_lossy(&seen).into_owned(),
-        )
-    })
-    .await
-    .expect("it ends")
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_approves_sees_the_plan_and_says_yes() {

@@ -165,7 +165,7 @@ async fn pipes_of_a_shell_and_named_ones_are_read() {
 async fn a_plan_of_a_pipe_is_applied_to_the_same_rows() {
     let place = Place::with_customer().await;
     let planned = fed(&place, &["plan", "update-account", "-", "--out", "plan.json"], YORK).ends(0);
-    let next = "next: tenantry apply plan.json, with the same rows on standard input";
+    let next = "hint: tenantry apply plan.json, with the same rows on standard input";
     assert!(planned.err.contains(next), "{planned:#?}");
     let run = fed(&place, &["apply", "plan.json"], YORK.replace("York", "Leeds")).ends(2);
     assert!(run.err.contains("has changed since the plan was made"), "{run:#?}");

@@ -86,11 +86,19 @@ async fn what_is_due_in_the_time_to_come_is_listed_over_all_schedules() {
         "tenantry.toml",
         "[schedules.x]\nkind = \"export-customers\"\nset.what = \"customers\"\nevery = \"1h\"\n",
     );
+    let mode = |mode| {
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(place.path("tenantry.toml"), permissions).expect("a mode is set");
+    };
+    mode(0o666);
     let unread = place.tenantry(&["folders"]).ends(0).err;
     assert!(
-        unread.contains("tenantry.toml here is none unless it is named"),
+        unread.contains("tenantry.toml is not read: ") && unread.contains("can be written by other accounts"),
         "{unread}"
     );
+    mode(0o644);
+    let found = place.tenantry(&["folders"]).ends(0).err;
+    assert!(found.contains("tenantry.toml was read"), "{found}");
     let read = place.tenantry(&["schedules", "--config", "tenantry.toml"]).ends(0).err;
     assert!(
         read.contains("those of the configuration (1)") && read.contains("tenantry.toml was read"),

@@ -82,7 +82,7 @@ fn reading(job: &str) -> Vec<Vec<&str>> {
         &["audit", "verify", "--deep"],
         &["audit", "export"],
         &["customers"],
-        &["customers", "--what", "users"],
+        &["users"],
         &["workers"],
         &["schedules"],
         &["folders"],

@@ -64,7 +64,8 @@ fn codes() -> String {
 fn exit_codes() -> String {
     let help = tenantry::testing::cli::definition();
     let help = help.get_after_help().expect("the help's end").to_string();
-    let codes = help.trim_start_matches("Exit codes:").trim().trim_end_matches('.');
+    let (_, codes) = help.split_once("Exit codes:").expect("exit codes");
+    let codes = codes.trim().trim_end_matches('.');
     let mut table = String::from("| exit code | meaning |\n|---|---|\n");
     for code in codes.split(';').map(str::trim) {
         let (number, meaning) = code.split_once(' ').expect("a number and its meaning");

@@ -250,8 +250,7 @@ async fn the_terminal_shows_the_same() {
         "{names:?}"
     );
     let table = office
-        .listed(&[
-            "--what",
+        .tenantry(&[
             "users",
             "--customer",
             names_domain(&rows[0]),

@@ -226,7 +226,7 @@ async fn what_a_workers_job_left_is_written_as_run_would_have() {
     // Again, and elsewhere.
     let again = place.tenantry(&["results", &job, "--out", "other"]).ends(0);
     assert!(
-        again.err.contains("next: fix the rows in ") && again.err.contains("rejects.csv"),
+        again.err.contains("hint: fix the rows in ") && again.err.contains("rejects.csv"),
         "{}",
         again.err
     );

@@ -31,7 +31,7 @@ async fn a_file_is_read_by_its_letters_and_said_to_be() {
     assert!(receipt.contains(note), "{receipt}");
     let shown = place.tenantry(&["show", run["job"].as_str().expect("an id")]).ends(0);
     assert!(shown.out.contains(note), "{shown:#?}");
-    let users = place.tenantry(&["customers", "--what", "users", "--json"]).ends(0).out;
+    let users = place.tenantry(&["users", "--json"]).ends(0).out;
     assert!(users.contains("Łukasz Žák"), "{users}");
 }
 
@@ -69,7 +69,7 @@ async fn the_encoding_can_be_said_and_is_part_of_the_plan() {
     let plan = place.tenantry(&said).ends(0);
     assert!(plan.out.contains("windows-1251: `Ж`, `Zoe Ж`"), "{plan:#?}");
     place.tenantry(&["apply", "plan.json", "--no-passwords"]).ends(0);
-    let users = place.tenantry(&["customers", "--what", "users", "--json"]).ends(0).out;
+    let users = place.tenantry(&["users", "--json"]).ends(0).out;
     assert!(users.contains("Zoe Ж"), "{users}");
     // The same bytes in another encoding are other work.
     let other = [
@@ -118,7 +118,7 @@ async fn what_cannot_be_told_is_refused() {
     assert!(run.all().contains("users.csv:2:"), "{run:#?}");
     assert!(run.all().contains("what it is cannot be told"), "{run:#?}");
     assert!(run.all().contains("--encoding"), "{run:#?}");
-    let users = place.tenantry(&["customers", "--what", "users", "--json"]).ends(0).out;
+    let users = place.tenantry(&["users", "--json"]).ends(0).out;
     assert!(!users.contains("ana@"), "{users}");
 }
 

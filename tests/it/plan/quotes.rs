@@ -36,7 +36,7 @@ async fn rows_that_a_quote_swallows_are_refused() {
             assert!(told.all().contains(where_), "{told:#?}");
         }
     }
-    let users = place.tenantry(&["customers", "--what", "users", "--json"]).ends(0).out;
+    let users = place.tenantry(&["users", "--json"]).ends(0).out;
     assert!(!users.contains("@alpha"), "{users}");
 
     let meant = [
@@ -209,5 +209,5 @@ async fn a_file_that_ends_early_is_not_counted_as_if_it_were_whole() {
         plan.out.contains("the file cannot be read to its end") && !plan.out.contains("to create"),
         "{plan:#?}"
     );
-    assert!(plan.err.contains("next: fix the file and plan it again\n"), "{plan:#?}");
+    assert!(plan.err.contains("hint: fix the file and plan it again\n"), "{plan:#?}");
 }

@@ -150,6 +150,6 @@ async fn what_stands_beside_a_password_is_kept_where_rows_end_in_empty_cells() {
     );
     let run = ["run", "bulk-add-users", "users.csv", "--no-passwords"];
     place.tenantry(&run).ends(0);
-    let users = place.tenantry(&["customers", "--what", "users", "--json"]).ends(0).out;
+    let users = place.tenantry(&["users", "--json"]).ends(0).out;
     assert!(users.contains("Ana Ek") && !users.contains("redacted"), "{users}");
 }

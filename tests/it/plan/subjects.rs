@@ -179,7 +179,7 @@ async fn an_undo_says_whom_it_takes_back() {
         .expect("a job")
         .to_owned();
     let plan = place.tenantry(&["undo", &job, "--plan"]).ends(0);
-    assert!(plan.err.contains(&format!("next: tenantry undo {job}\n")), "{plan:#?}");
+    assert!(plan.err.contains(&format!("hint: tenantry undo {job}\n")), "{plan:#?}");
     let plan = plan.out;
     assert!(
         plan.contains("row 1: undo ida@alpha.onmicrosoft.com (Ida Ek, of Alpha Ltd) (destructive)\n"),

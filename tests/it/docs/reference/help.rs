@@ -34,10 +34,28 @@ fn section(text: &mut String, command: &Command, parent: &str, level: usize) {
     let own: Vec<&Arg> = command.get_arguments().filter(is_own).collect();
     options(text, &own);
     if let Some(after) = command.get_after_help() {
-        let _ = write!(text, "```text\n{}\n```\n\n", after.to_string().trim());
+        after_help(text, &after.to_string());
     }
     for inner in command.get_subcommands().filter(|command| !is_help(command)) {
         section(text, inner, &name, level + 1);
+    }
+}
+
+/// Examples as a block of their own, whose commands are tested like those of every page; then what else there is to say.
+fn after_help(text: &mut String, after: &str) {
+    let (examples, more) = match after.trim().strip_prefix("Examples:\n") {
+        Some(after) => after.split_once("\n\n").unwrap_or((after, "")),
+        None => ("", after),
+    };
+    if !examples.is_empty() {
+        text.push_str("```sh\n");
+        for line in examples.lines() {
+            let _ = writeln!(text, "{}", line.trim_start_matches("  "));
+        }
+        text.push_str("```\n\n");
+    }
+    for paragraph in more.trim().split("\n\n").filter(|paragraph| !paragraph.is_empty()) {
+        let _ = write!(text, "{}\n\n", paragraph.trim());
     }
 }
 
@@ -86,6 +104,9 @@ fn meaning(arg: &Arg) -> String {
     }
     if let Some(name) = arg.get_env() {
         let _ = write!(meaning, "; or the environment variable `{}`", name.to_string_lossy());
+    }
+    if arg.is_hide_possible_values_set() {
+        return meaning;
     }
     let choices: Vec<String> = arg
         .get_possible_values()

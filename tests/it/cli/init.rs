@@ -1,0 +1,86 @@
+//! `tenantry init`: what it makes works at once, from every directory below, and nothing is overwritten.
+
+use std::process::Command;
+
+use crate::place::{CUSTOMERS, On, Place, Run, read};
+
+/// The program as somebody has it who has set nothing.
+fn tenantry(place: &Place, at: &str, args: &[&str]) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
+    command.args(args).current_dir(place.path(at));
+    command.env("XDG_CONFIG_HOME", place.dir.path());
+    Run::from(command.output().expect("tenantry starts"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_init_makes_is_found_from_every_directory_below() {
+    let place = Place::new(On::Sqlite).await;
+    let made = tenantry(&place, ".", &["init", "here"]).ends(0);
+    for name in ["tenantry.toml", "tenantry.db", "tenantry-key.txt"] {
+        assert!(made.out.contains(&format!("/here/{name}")), "{made:?}");
+        assert!(place.path("here").join(name).exists(), "{name}");
+    }
+    assert!(
+        made.err.contains("hint: `tenantry doctor` checks the set-up"),
+        "{made:?}"
+    );
+    std::fs::create_dir_all(place.path("here/below/that")).expect("made");
+    place.write("here/below/that/customers.csv", CUSTOMERS);
+    tenantry(&place, "here/below/that", &["run", "add-customer", "customers.csv"]).ends(0);
+    assert!(
+        tenantry(&place, "here", &["customers"])
+            .ends(0)
+            .out
+            .contains("Alpha Ltd")
+    );
+    assert!(!place.path("here/below/that/tenantry.db").exists());
+    let doctor = tenantry(&place, "here/below", &["doctor"]).ends(0);
+    assert!(doctor.out.contains("here/tenantry.toml was read"), "{doctor:?}");
+    assert!(doctor.out.contains("1 recipient"), "{doctor:?}");
+    // Elsewhere there is no ledger, and none is made.
+    let away = tenantry(&place, ".", &["jobs"]).ends(2);
+    assert!(
+        away.err.contains("there is no ledger") && away.err.contains("`tenantry init`"),
+        "{away:?}"
+    );
+    assert!(!place.path("tenantry.db").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn init_overwrites_nothing_and_takes_a_key_that_is_there() {
+    let place = Place::new(On::Sqlite).await;
+    let public = tenantry(&place, ".", &["keygen"]).ends(0).out;
+    tenantry(&place, ".", &["init"]).ends(0);
+    let config = read(place.path("tenantry.toml"));
+    assert!(config.contains(public.trim()), "{config}");
+    let again = tenantry(&place, ".", &["init"]).ends(2);
+    assert!(
+        again.err.contains("is there already and is not overwritten\nhint: "),
+        "{again:?}"
+    );
+    assert_eq!(read(place.path("tenantry.toml")), config);
+    place.write("tenantry-key.txt", "no key");
+    std::fs::remove_file(place.path("tenantry.toml")).expect("removed");
+    let no_key = tenantry(&place, ".", &["init"]).ends(2);
+    assert!(no_key.err.contains("is no key pair"), "{no_key:?}");
+    assert!(!place.path("tenantry.toml").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_would_not_be_found_is_told_of() {
+    let place = Place::new(On::Sqlite).await;
+    std::fs::create_dir(place.path("open")).expect("made");
+    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(place.path("open"), everybody).expect("a mode is set");
+    let made = tenantry(&place, "open", &["init"]).ends(0);
+    assert!(
+        made.err.contains("warning: ") && made.err.contains("hint: export TENANTRY_CONFIG="),
+        "{made:?}"
+    );
+    let found = tenantry(&place, "open", &["doctor"]).ends(0).out;
+    assert!(found.contains("open/tenantry.toml is not read: "), "{found}");
+    let named = tenantry(&place, "open", &["doctor", "--config", "tenantry.toml"])
+        .ends(0)
+        .out;
+    assert!(named.contains("tenantry.toml was read"), "{named}");
+}
