@@ -35,6 +35,7 @@ mod report;
 mod runner;
 mod sandbox;
 mod servers;
+mod snapshots;
 mod store;
 mod submit;
 mod surroundings;
