@@ -48,6 +48,10 @@ sandbox *arguments:
 bench name:
     cargo bench --bench {{name}}
 
+# Tarball and Debian package, in target/dist
+release *options:
+    scripts/release {{options}}
+
 # Licences, sources and advisories of dependencies (needs cargo-deny)
 deny:
     cargo deny check

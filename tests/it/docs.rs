@@ -4,6 +4,7 @@
 mod commands;
 mod examples;
 mod links;
+mod packaging;
 mod reference;
 
 use std::path::{Path, PathBuf};
