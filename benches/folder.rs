@@ -239,7 +239,7 @@ impl Dropping {
             .args(more)
             .env("TENANTRY_CONFIG", self.path("tenantry.toml"))
             .env("TENANTRY__LEDGER__URL", &self.url)
-            .env("TENANTRY__PASSWORDS__HAND_OUT", "false")
+            .env("TENANTRY__PASSWORDS__DELIVER", "false")
             .env("TENANTRY__LOG__LEVEL", "error")
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null());

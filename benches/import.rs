@@ -133,7 +133,7 @@ fn tenantry(ledger: &str, args: &[&str]) -> Command {
     command
         .args(args)
         .env("TENANTRY__LEDGER__URL", ledger)
-        .env("TENANTRY__PASSWORDS__HAND_OUT", "false")
+        .env("TENANTRY__PASSWORDS__DELIVER", "false")
         .stdout(Stdio::null());
     command
 }

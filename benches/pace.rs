@@ -101,7 +101,7 @@ impl Office {
         command
             .args(args)
             .current_dir(self.dir.path())
-            .env("TENANTRY__PASSWORDS__HAND_OUT", "false")
+            .env("TENANTRY__PASSWORDS__DELIVER", "false")
             .env("TENANTRY__PARTNER_CENTER__ENABLED", "true")
             .env("TENANTRY__PARTNER_CENTER__API_URL", &self.base)
             .env("TENANTRY__PARTNER_CENTER__TOKEN", TOKEN)

@@ -144,7 +144,7 @@ fn worker(url: &str, file: &Path) -> Running {
         .arg("worker")
         .env("TENANTRY__LEDGER__URL", url)
         .env("TENANTRY_CONFIG", file)
-        .env("TENANTRY__PASSWORDS__HAND_OUT", "false")
+        .env("TENANTRY__PASSWORDS__DELIVER", "false")
         .env("TENANTRY__LOG__LEVEL", "error")
         .stdout(Stdio::null())
         .stderr(Stdio::inherit());

@@ -288,7 +288,7 @@ impl Inbox {
             .env("TENANTRY__LEDGER__URL", &self.url)
             .env("TENANTRY__QUEUE__URL", &self.redis)
             .env("TENANTRY__QUEUE__PREFIX", &self.prefix)
-            .env("TENANTRY__PASSWORDS__HAND_OUT", "false")
+            .env("TENANTRY__PASSWORDS__DELIVER", "false")
             .env("TENANTRY__LOG__LEVEL", "error")
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null());

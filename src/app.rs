@@ -43,12 +43,12 @@ enum Absent {
 }
 
 impl App {
-    /// Opens the ledger, or sets one up, waiting up to `ledger.patience` for it.
+    /// Opens the ledger, or sets one up, waiting up to `ledger.connect_timeout` for it.
     pub async fn open(config: Config) -> anyhow::Result<Self> {
         Self::opened(config, Absent::SetUp).await
     }
 
-    /// Opens a ledger that is there, waiting up to `ledger.patience` for it. None is set up, so that a command that looks something
+    /// Opens a ledger that is there, waiting up to `ledger.connect_timeout` for it. None is set up, so that a command that looks something
     /// up in the wrong directory does not find an empty ledger there.
     pub async fn open_existing(config: Config) -> anyhow::Result<Self> {
         Self::opened(config, Absent::Refuse).await
@@ -57,7 +57,7 @@ impl App {
     async fn opened(config: Config, absent: Absent) -> anyhow::Result<Self> {
         let queue = Queue::connect(&config.queue.url, config.queue.options())?;
         let settings = Arc::new(settings(&config)?);
-        let ledger = match patiently(config.ledger.patience, || ledger(&config, absent)).await {
+        let ledger = match patiently(config.ledger.connect_timeout, || ledger(&config, absent)).await {
             Err(DbError::Missing(why)) => anyhow::bail!(
                 "there is no ledger at `{}`: {why} ({}); name the ledger with --ledger or TENANTRY__LEDGER__URL, or set one up with \
                  `tenantry init` or `tenantry migrate`",
@@ -115,16 +115,16 @@ fn settings(config: &Config) -> anyhow::Result<ServiceSettings> {
             together: TOGETHER,
             lease: worker.lease,
             heartbeat: worker.heartbeat,
-            sweep_every: worker.sweep_every,
+            sweep_every: worker.sweep_interval,
             leave_within: worker.leave_within,
-            spool_keep: config.spool.keep,
+            spool_keep: config.spool.retention,
             keep_jobs: config.retention.jobs,
             retry: RetryPolicy {
                 attempts: retry.attempts,
                 deaths: retry.deaths,
-                backoff: Backoff::new(retry.first_delay, retry.longest_delay),
+                backoff: Backoff::new(retry.first_delay, retry.max_delay),
             },
-            look: Backoff::new(config.transfers.first_look, config.transfers.longest_look),
+            look: Backoff::new(config.transfers.poll_interval, config.transfers.max_poll_interval),
             errors: Some(limits.errors),
             passwords: config.passwords.policy()?,
             form: config.results.form(),
@@ -138,10 +138,10 @@ fn settings(config: &Config) -> anyhow::Result<ServiceSettings> {
         },
         results: config.results.dir.clone(),
         form: config.results.form(),
-        patience: config.ledger.patience,
+        patience: config.ledger.connect_timeout,
         recipients,
         ignore_not_kept: config.partner_center.ignore_not_kept,
-        hands_out_passwords: config.passwords.hand_out,
+        hands_out_passwords: config.passwords.deliver,
         store: store(config).into(),
         document_bytes: config.inbox.document_bytes,
     })

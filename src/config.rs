@@ -55,6 +55,17 @@ const COMMAND_LINE: &str = "the command line";
 /// What stands for the name of a section in `config/default.toml`, where there can be any number of such sections.
 const ANY_NAME: &str = "NAME";
 
+/// Keys that had other names before, with those of now.
+const RENAMED: [(&str, &str); 7] = [
+    ("ledger.patience", "ledger.connect_timeout"),
+    ("passwords.hand_out", "passwords.deliver"),
+    ("retry.longest_delay", "retry.max_delay"),
+    ("spool.keep", "spool.retention"),
+    ("transfers.first_look", "transfers.poll_interval"),
+    ("transfers.longest_look", "transfers.max_poll_interval"),
+    ("worker.sweep_every", "worker.sweep_interval"),
+];
+
 /// The configuration in force. Keys are explained in `config/default.toml`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -98,7 +109,7 @@ pub struct LedgerConfig {
     pub url_file: PathBuf,
     pub connections: usize,
     #[serde(with = "duration")]
-    pub patience: Duration,
+    pub connect_timeout: Duration,
     #[serde(with = "duration")]
     pub keepalive: Duration,
     #[serde(with = "duration")]
@@ -145,7 +156,7 @@ pub struct WorkerConfig {
     #[serde(with = "duration")]
     pub heartbeat: Duration,
     #[serde(with = "duration")]
-    pub sweep_every: Duration,
+    pub sweep_interval: Duration,
     #[serde(with = "duration")]
     pub leave_within: Duration,
     pub chunk_rows: usize,
@@ -160,7 +171,7 @@ pub struct RetryConfig {
     #[serde(with = "duration")]
     pub first_delay: Duration,
     #[serde(with = "duration")]
-    pub longest_delay: Duration,
+    pub max_delay: Duration,
 }
 
 /// `[approval]`
@@ -229,9 +240,9 @@ pub struct LimitsConfig {
 #[serde(deny_unknown_fields)]
 pub struct TransfersConfig {
     #[serde(with = "duration")]
-    pub first_look: Duration,
+    pub poll_interval: Duration,
     #[serde(with = "duration")]
-    pub longest_look: Duration,
+    pub max_poll_interval: Duration,
 }
 
 /// `[spool]`
@@ -239,7 +250,7 @@ pub struct TransfersConfig {
 #[serde(deny_unknown_fields)]
 pub struct SpoolConfig {
     #[serde(with = "duration")]
-    pub keep: Duration,
+    pub retention: Duration,
 }
 
 /// `[retention]`
@@ -429,6 +440,8 @@ impl Layers {
         } else if let Some((inner, known)) = self.table_of(key) {
             known.0.kind = with_entry(&known.0.kind, inner, value);
             origin.clone_into(&mut known.1);
+        } else if let Some((_, new)) = RENAMED.iter().find(|(old, _)| *old == key) {
+            self.faults.push(format!("{origin}: `{key}` is called `{new}` now"));
         } else if !is_empty_table(&value) || !self.values.keys().any(|known| begins_with(known, key)) {
             let sections = self.values.keys().filter_map(|known| known.split('.').next());
             let near = nearest(key, self.values.keys().map(String::as_str).chain(sections));

@@ -74,7 +74,7 @@ pub enum DeliveryError {
     #[error("the rows cannot be printed")]
     Stream(#[from] std::io::Error),
     /// There is nothing to write from.
-    #[error("the rows of job {0} are no longer kept (`spool.keep`)")]
+    #[error("the rows of job {0} are no longer kept (`spool.retention`)")]
     RowsGone(JobId),
     /// The job disappeared from the ledger.
     #[error("job {0} is gone from the ledger")]

@@ -36,7 +36,7 @@ pub struct Ticket {
 /// Why the queue could not be used.
 #[derive(Debug, Clone, Error)]
 pub enum QueueError {
-    /// The address makes no sense.
+    /// The address is invalid.
     #[error("{0}")]
     BadUrl(String),
     /// Redis cannot be reached or did not answer in time.

@@ -1,7 +1,7 @@
 //! The row path's second half: from rows and their outcomes to the files a user gets back.
 //!
 //! `results.csv` has every row of the input with its outcome, `rejects.csv` only the rows to fix (both may be workbooks,
-//! `results.xlsx` and `rejects.xlsx`), and `receipt.json` says what the job was and what came of it. Each is written beside its final name and moved there
+//! `results.xlsx` and `rejects.xlsx`), and `receipt.json` has the facts of the job. Each is written beside its final name and moved there
 //! when it is complete and on disk, so a file of that name is never half of one.
 //!
 //! Three rules make a rejects file fit to be dropped again as it is, any number of times:
@@ -47,7 +47,7 @@ pub(crate) fn rejects_name(format: TableFormat) -> &'static str {
 /// The file name of the receipt.
 pub(crate) const RECEIPT: &str = "receipt.json";
 
-/// What a job was and what came of it.
+/// The facts of a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {

@@ -1,4 +1,4 @@
-//! A job for people who were not there: what it was, what came of it, and what went wrong, grouped by reason. As text,
+//! A summary of a job and its errors, grouped by reason, for people who were not there. As text,
 //! and as one page of HTML that needs nothing else.
 
 mod html;

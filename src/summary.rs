@@ -197,7 +197,7 @@ fn way_back(job: &Job, finished: i64) -> Option<String> {
              transfer back what it was given"
                 .to_owned(),
         ),
-        _ if !job.keeps_rows => Some("not possible any more: its rows are no longer kept (`spool.keep`)".to_owned()),
+        _ if !job.keeps_rows => Some("not possible any more: its rows are no longer kept (`spool.retention`)".to_owned()),
         Undo::Within30Days => {
             let until = rfc3339(finished + RESTORE_WITHIN_MILLIS);
             let until = until.get(..10).unwrap_or_default();

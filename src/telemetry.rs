@@ -11,7 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{LogConfig, LogFormat};
 
-/// Starts logging; `usual` is the level where the configuration names none. A filter that makes no sense is told
+/// Starts logging; `usual` is the level where the configuration names none. An invalid filter is told
 /// of and replaced by `usual`.
 pub(crate) fn init(config: &LogConfig, usual: &str) {
     // What libraries tell of their comings and goings is told in our own words.
@@ -35,7 +35,7 @@ pub(crate) fn init(config: &LogConfig, usual: &str) {
         LogFormat::Json => logs.json().flatten_event(true).finish().with(of_ours).try_init(),
     };
     if let Some(error) = fault {
-        tracing::warn!(level = config.level, %error, "`log.level` makes no sense; logging as usual");
+        tracing::warn!(level = config.level, %error, "`log.level` is invalid; using the default");
     }
 }
 

@@ -49,7 +49,7 @@ pub enum UndoError {
     )]
     Altered(JobId),
     /// The rows are no longer kept.
-    #[error("the rows of job {0} are no longer kept (`spool.keep`)")]
+    #[error("the rows of job {0} are no longer kept (`spool.retention`)")]
     RowsGone(JobId),
     /// The plan that is to be approved cannot be kept.
     #[error("a temporary file cannot be written: {0}")]

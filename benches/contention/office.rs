@@ -78,7 +78,7 @@ impl Office {
         command
             .args(["worker", "--drain"])
             .env("TENANTRY__LEDGER__URL", &self.url)
-            .env("TENANTRY__PASSWORDS__HAND_OUT", "false")
+            .env("TENANTRY__PASSWORDS__DELIVER", "false")
             .env("TENANTRY__LIMITS__ERROR_PERCENT", "100")
             .env("TENANTRY__LOG__LEVEL", "error")
             .stdout(Stdio::null())

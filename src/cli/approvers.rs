@@ -24,15 +24,15 @@ pub(super) struct ApproversArgs {
 
 #[derive(Debug, Subcommand)]
 enum ApproversCommand {
-    /// Enrol a key: from then on, whatever needs approval needs a signature by an enrolled one
+    /// Enrol a key; from then on, approvals need a signature by an enrolled key
     Add(AddArgs),
-    /// Revoke a key: it approves nothing more, nor what has not been carried out yet
+    /// Revoke a key; it approves nothing any more, nor what is not carried out yet
     Revoke(RevokeArgs),
 }
 
 #[derive(Debug, Args)]
 struct AddArgs {
-    /// Whose key it is
+    /// Owner of the key
     name: String,
     /// The OpenSSH public key, such as `id_ed25519.pub`
     #[arg(long, value_name = "FILE.pub")]
@@ -46,7 +46,7 @@ struct AddArgs {
 
 #[derive(Debug, Args)]
 struct RevokeArgs {
-    /// Whose key it is, or its fingerprint
+    /// Owner or fingerprint of the key
     name: String,
     /// Name for the audit record
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]

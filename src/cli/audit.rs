@@ -47,7 +47,7 @@ enum AuditCommand {
 
 #[derive(Debug, Args)]
 struct LogArgs {
-    /// Only records of this job: its id, or enough of its beginning or end to tell it apart
+    /// Only records of this job: its ID, or a unique beginning or end of it
     #[arg(long)]
     job: Option<String>,
     /// At most this many [default: 50]

@@ -38,23 +38,23 @@ pub(super) struct FoldersArgs {
 enum FoldersCommand {
     /// Show a folder and its newest files, or one file
     Show(ShowArgs),
-    /// Say why a file in a folder is not taken, or what it waits for
+    /// Explain why a file is not taken, or what it waits for
     Explain(explain::ExplainArgs),
-    /// Take what is ready in a folder now, here, and leave it to the workers
+    /// Take the ready files of a folder now; workers carry out the jobs
     Scan(NamedArgs),
-    /// Put a failed file back into its folder, once what it failed for is fixed
+    /// Put a failed file back into its folder
     Retry(RetryArgs),
-    /// Let a folder go on that holds at a failure
+    /// Release a folder that holds after a failure
     Release(DecidedArgs),
-    /// Make a folder this ledger's that was another one's, or that was emptied
+    /// Take over a folder of another ledger, or one that was emptied
     Adopt(DecidedArgs),
-    /// Try everything that a folder needs: moving, syncing, owners, modes, space, clocks
+    /// Test what a folder needs: moving, syncing, owners, modes, space, clocks
     Check(CheckArgs),
 }
 
 #[derive(Debug, Args)]
 struct ShowArgs {
-    /// The folder's name, or the id of a file or of its job, or enough of its beginning or end
+    /// The folder's name, or the ID of a file or of its job, or a unique beginning or end of it
     what: String,
 }
 
@@ -72,7 +72,7 @@ struct CheckArgs {
 
 #[derive(Debug, Args)]
 struct RetryArgs {
-    /// The id of the file, or enough of its beginning or end
+    /// The ID of the file, or a unique beginning or end of it
     id: String,
     /// Name for the audit record
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]

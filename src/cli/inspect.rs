@@ -148,7 +148,7 @@ pub(super) async fn rows(args: &RowsArgs, app: &App, json: bool) -> anyhow::Resu
             .patiently(|| app.service.ledger.chunk_rows(&job, chunk))
             .await?
         else {
-            anyhow::bail!("the rows of job {} are no longer kept (`spool.keep`)", job.id);
+            anyhow::bail!("the rows of job {} are no longer kept (`spool.retention`)", job.id);
         };
         let about = match &subjects {
             Some(subjects) => app.service.patiently(|| subjects.chunk(chunk, None)).await?,

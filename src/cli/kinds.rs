@@ -1,8 +1,10 @@
 //! `tenantry kinds` and `tenantry template`: what the catalogue offers.
 
+use std::ffi::OsStr;
 use std::io::Write;
 
 use clap::Args;
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use serde_json::json;
 use tenantry_jobs::{JobKind, KINDS};
 
@@ -16,6 +18,7 @@ use crate::table::BOM;
 #[derive(Debug, Args)]
 pub(super) struct TemplateArgs {
     /// Kind of job; `tenantry kinds` lists them
+    #[arg(value_parser = KindName, hide_possible_values = true)]
     kind: String,
     /// Print sample rows too
     #[arg(long)]
@@ -23,6 +26,28 @@ pub(super) struct TemplateArgs {
     /// Say what belongs into each column instead
     #[arg(long, conflicts_with = "sample")]
     explain: bool,
+}
+
+/// The name of a kind, which shells complete. What is wrong with one is said later, with the nearest kind.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KindName;
+
+impl TypedValueParser for KindName {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Self::Value, clap::Error> {
+        StringValueParser::new().parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let about = |kind: &&dyn JobKind| PossibleValue::new(kind.kind()).help(kind.summary());
+        Some(Box::new(KINDS.iter().map(about)))
+    }
 }
 
 pub(super) fn kinds(json: bool) -> anyhow::Result<CommandEnd> {

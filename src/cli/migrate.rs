@@ -31,9 +31,9 @@ pub(super) async fn migrate(config: &Config, json: bool) -> anyhow::Result<Comma
 pub(super) async fn set_up(config: &Config) -> anyhow::Result<i64> {
     let (url, options) = (config.ledger.url.reveal(), config.ledger.options());
     let opened = async {
-        let found = patiently(config.ledger.patience, || Db::inspect(url)).await?;
+        let found = patiently(config.ledger.connect_timeout, || Db::inspect(url)).await?;
         let open = || Ledger::open_with(url, options, Clock::system());
-        patiently(config.ledger.patience, open).await?.close().await;
+        patiently(config.ledger.connect_timeout, open).await?.close().await;
         Ok::<_, crate::db::DbError>(found)
     };
     opened

@@ -67,7 +67,7 @@ impl PasswordArgs {
         if app.service.ledger.sealed_parts(job).await?.is_empty() {
             self.forget();
             output::say(&format!(
-                "no password was handed out; `tenantry rows {}` says what became of each row",
+                "no password was handed out; `tenantry rows {}` lists the outcome of each row",
                 job.id
             ));
             return Ok(());

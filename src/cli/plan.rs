@@ -15,6 +15,7 @@ use tenantry_jobs::{JobKind, Passwords};
 
 use super::CommandEnd;
 use super::input::{self, InputArgs, is_piped};
+use super::kinds::KindName;
 use super::output;
 use super::progress::{InPlaceOf, ProgressDisplay};
 use super::several;
@@ -36,7 +37,7 @@ use report::PlanText;
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
     /// Kind of job, which `tenantry kinds` lists; or, without a file, a job that has to be approved
-    #[arg(value_name = "KIND|JOB")]
+    #[arg(value_name = "KIND|JOB", value_parser = KindName, hide_possible_values = true)]
     kind: String,
     /// CSV files or Excel workbooks (.xlsx), or - for standard input; each is planned as if the others were not
     #[arg(conflicts_with = "cells", value_name = "FILE")]
@@ -246,7 +247,7 @@ impl PlanFiles<'_> {
     /// The command that does what was planned, with what it has to be told about passwords.
     fn to_run(&self, command: String) -> String {
         let passwords = &self.config.passwords;
-        let is_asked = self.stores.makes_passwords(self.kind) && passwords.hand_out;
+        let is_asked = self.stores.makes_passwords(self.kind) && passwords.deliver;
         if !is_asked || !matches!(passwords.sealer(), Ok(None)) {
             return command;
         }
@@ -262,7 +263,7 @@ impl PlanFiles<'_> {
         LedgerPolicy::of(&stored.unwrap_or_default()).limits(limits(self.config))
     }
 
-    /// Plans a file and shows what came of it.
+    /// Plans a file and shows the result.
     async fn show(&self, file: Option<&Path>) -> anyhow::Result<PlanEnd> {
         let (args, json) = (self.args, self.json);
         // Where the plan is applied need not be where it was made.

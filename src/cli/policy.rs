@@ -22,18 +22,18 @@ pub(super) struct PolicyArgs {
 
 #[derive(Debug, Subcommand)]
 enum PolicyCommand {
-    /// Decide on a value, for whoever submits jobs to this ledger; it is recorded who did
+    /// Set a value for all jobs of this ledger, on record
     Set(SetArgs),
-    /// Take a decision back: the usual value holds again
+    /// Reset a value to its default, on record
     Reset(ResetArgs),
 }
 
 #[derive(Debug, Args)]
 struct SetArgs {
-    /// What is decided on, as `tenantry policy` lists it
+    /// Policy key, as `tenantry policy` lists it
     #[arg(value_name = "KEY")]
     about: String,
-    /// What it is to be
+    /// New value
     value: String,
     /// Name for the audit record
     #[arg(long, value_name = "NAME", default_value_t = super::user(), value_parser = super::actor)]
@@ -44,7 +44,7 @@ struct SetArgs {
 
 #[derive(Debug, Args)]
 struct ResetArgs {
-    /// What was decided on
+    /// Policy key
     #[arg(value_name = "KEY")]
     about: String,
     /// Name for the audit record

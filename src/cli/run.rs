@@ -7,6 +7,7 @@ use tenantry_jobs::JobKind;
 use tokio_util::sync::CancellationToken;
 
 use super::destination::DestinationArgs;
+use super::kinds::KindName;
 use super::outcome::{refused, tell_result};
 use super::output;
 use super::progress::ProgressDisplay;
@@ -23,6 +24,7 @@ use crate::submit::Submitted;
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     /// Kind of job; `tenantry kinds` lists them
+    #[arg(value_parser = KindName, hide_possible_values = true)]
     kind: String,
     /// CSV files or Excel workbooks (.xlsx), or - for standard input; each becomes a job of its own
     #[arg(required_unless_present = "cells", conflicts_with = "cells", value_name = "FILE")]

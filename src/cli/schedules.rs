@@ -19,29 +19,29 @@ pub(super) struct SchedulesArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Show a schedule: what it is, its next times and what came of the last ones
+    /// Show a schedule, its next times and its history
     Show(show::ScheduleShowArgs),
-    /// List what is due in the time to come, of all schedules
+    /// List the next times of all schedules
     Next(next::NextArgs),
-    /// Say what a cron expression means, when that is and what becomes of it where clocks change; needs no ledger
+    /// Explain a cron expression, its times and clock changes; needs no ledger
     Explain(explain::ScheduleExplainArgs),
-    /// Show what would be submitted at a due time, row by row, without writing anything
+    /// Show row by row what a schedule would submit at a due time
     Plan(show::SchedulePlanArgs),
-    /// Fire once now; no due time is used up by it
+    /// Fire a schedule once now; its due times stay
     Run(change::ScheduleRunArgs),
-    /// Pass over a due time to come
+    /// Skip a future due time
     Skip(change::SkipArgs),
-    /// Do nothing at due times until the schedule is resumed
+    /// Pause a schedule until it is resumed
     Pause(change::PauseArgs),
-    /// End a pause
+    /// Resume a paused schedule
     Resume(change::ResumeArgs),
-    /// Make up for due times of the past, one after the other; without --yes they are only listed
+    /// Fire past due times, one after the other; without --yes, list them
     Backfill(change::BackfillArgs),
     /// Define a schedule, as a section of the configuration does
     Add(change::DefineArgs),
-    /// Change a schedule that was defined by `add`
+    /// Change a schedule that `add` defined
     Edit(change::DefineArgs),
-    /// Remove a schedule that was defined by `add`; what is due and has not begun is not done
+    /// Remove a schedule that `add` defined; due times that have not begun are dropped
     Remove(change::RemoveArgs),
 }
 

@@ -11,6 +11,7 @@ use tenantry_jobs::JobKind;
 use tokio_util::sync::CancellationToken;
 
 use super::destination::ResultsFormat;
+use super::kinds::KindName;
 use super::outcome::{refused, tell_result};
 use super::output;
 use super::progress::ProgressDisplay;
@@ -25,7 +26,7 @@ use crate::submit::Submitted;
 #[derive(Debug, Args)]
 pub(super) struct SubmitArgs {
     /// Kind of job; `tenantry kinds` lists them
-    #[arg(required_unless_present = "jobs")]
+    #[arg(required_unless_present = "jobs", value_parser = KindName, hide_possible_values = true)]
     kind: Option<String>,
     /// CSV files or Excel workbooks (.xlsx), or - for standard input; each becomes a job of its own
     #[arg(required_unless_present_any = ["cells", "jobs"], conflicts_with = "cells", value_name = "FILE")]

@@ -51,9 +51,9 @@ pub(super) fn cross_checks(config: &Config) -> Vec<(Vec<Cow<'static, str>>, Stri
             faults.push((keys, format!("expected {expected}")));
         }
     };
-    let keeps_rows = config.retention.jobs.is_none_or(|jobs| jobs >= config.spool.keep);
+    let keeps_rows = config.retention.jobs.is_none_or(|jobs| jobs >= config.spool.retention);
     let longer = "jobs to be kept at least as long as their rows";
-    check(keeps_rows, &["retention.jobs", "spool.keep"], longer);
+    check(keeps_rows, &["retention.jobs", "spool.retention"], longer);
     let begins = |url: &SecretUrl, with: &[&str]| with.iter().any(|scheme| url.reveal().starts_with(scheme));
     let ledger = begins(&config.ledger.url, DATABASES);
     check(ledger, &["ledger.url"], "`sqlite:PATH` or `postgres://…`");
@@ -88,8 +88,8 @@ pub(super) fn cross_checks(config: &Config) -> Vec<(Vec<Cow<'static, str>>, Stri
     );
     check(!worker.heartbeat.is_zero(), &["worker.heartbeat"], "more than nothing");
     check(
-        !worker.sweep_every.is_zero(),
-        &["worker.sweep_every"],
+        !worker.sweep_interval.is_zero(),
+        &["worker.sweep_interval"],
         "more than nothing",
     );
     check((1..=1000).contains(&retry.attempts), &["retry.attempts"], "1 to 1000");
@@ -103,11 +103,11 @@ pub(super) fn cross_checks(config: &Config) -> Vec<(Vec<Cow<'static, str>>, Stri
         &["ledger.idle_transaction"],
         "at least 1s",
     );
-    let grows = retry.first_delay <= retry.longest_delay;
+    let grows = retry.first_delay <= retry.max_delay;
     check(
         grows,
-        &["retry.first_delay", "retry.longest_delay"],
-        "at most `retry.longest_delay`",
+        &["retry.first_delay", "retry.max_delay"],
+        "at most `retry.max_delay`",
     );
     check(
         (1..=1000).contains(&config.ledger.connections),
@@ -118,15 +118,15 @@ pub(super) fn cross_checks(config: &Config) -> Vec<(Vec<Cow<'static, str>>, Stri
     check(limits.user_percent <= 100, &["limits.user_percent"], "0 to 100");
     check(limits.error_percent <= 100, &["limits.error_percent"], "0 to 100");
     check(
-        !transfers.first_look.is_zero(),
-        &["transfers.first_look"],
+        !transfers.poll_interval.is_zero(),
+        &["transfers.poll_interval"],
         "more than nothing",
     );
-    let grows = transfers.first_look <= transfers.longest_look;
+    let grows = transfers.poll_interval <= transfers.max_poll_interval;
     check(
         grows,
-        &["transfers.first_look", "transfers.longest_look"],
-        "at most `transfers.longest_look`",
+        &["transfers.poll_interval", "transfers.max_poll_interval"],
+        "at most `transfers.max_poll_interval`",
     );
     let timeout = std::time::Duration::from_millis(100)..=std::time::Duration::from_secs(60);
     check(

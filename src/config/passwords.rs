@@ -13,7 +13,7 @@ use crate::passwords::{Class, LENGTHS, PasswordPolicy, Recipient, Sealer, parse_
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "config/default.toml has a comment for every key")]
 pub struct PasswordsConfig {
-    pub hand_out: bool,
+    pub deliver: bool,
     pub length: usize,
     #[serde(with = "list")]
     pub classes: Vec<String>,

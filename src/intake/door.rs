@@ -145,7 +145,7 @@ impl Door for LedgerDoor {
     }
 }
 
-/// What is remembered of a document that was handed in, to tell its sender what came of it.
+/// What is remembered of a document that was handed in, to tell its sender the outcome.
 struct Handed {
     kind: &'static str,
     places: Places,

@@ -125,7 +125,7 @@ impl LedgerLook {
         let mut gauges = self.gauges.lock().await;
         if gauges.setting.is_none() && gauges.good_until.is_none_or(|until| until <= Instant::now()) {
             let audit = gauges.audit.take();
-            let setting = tasks::spawn("who asks for metrics", set_gauges(self.asked.clone(), audit));
+            let setting = tasks::spawn("metrics request", set_gauges(self.asked.clone(), audit));
             gauges.setting = Some(AbortOnDropHandle::new(setting));
         }
         if let Some(setting) = &mut gauges.setting

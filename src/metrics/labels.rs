@@ -40,7 +40,7 @@ pub(super) struct OfSchedule {
     pub(super) schedule: String,
 }
 
-/// A folder of the configuration, which has a name there, and what became of its files.
+/// A folder of the configuration, by its name there, and the outcome of its files.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct OfFolder {
     pub(super) folder: String,

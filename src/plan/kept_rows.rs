@@ -20,7 +20,7 @@ pub(crate) enum KeptRowsError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// There is nothing to tell them from.
-    #[error("its rows are no longer kept (`spool.keep`)")]
+    #[error("its rows are no longer kept (`spool.retention`)")]
     RowsGone,
 }
 

@@ -34,7 +34,7 @@ pub struct Line<'l> {
     pub job: &'l str,
 }
 
-/// Results as a table: the rows of the input in its order, each followed by what came of it.
+/// Results as a table: the rows of the input in its order, each followed by its outcome.
 #[derive(Debug)]
 pub struct ResultRows<W: Write> {
     rows: InputRows<W>,

@@ -33,7 +33,7 @@ fn the_defaults_are_complete_and_sound() {
     assert_eq!(config.queue.url.reveal(), "embedded");
     assert_eq!(config.worker.concurrency, 2);
     assert_eq!(config.worker.lease, Duration::from_secs(3));
-    assert_eq!(config.spool.keep, Duration::from_secs(35 * 86_400));
+    assert_eq!(config.spool.retention, Duration::from_secs(35 * 86_400));
     assert_eq!(config.log.format, LogFormat::Text);
     assert!(config.inbox.enabled);
 }
@@ -97,20 +97,45 @@ fn all_faults_come_at_once_and_name_their_place() {
 }
 
 #[test]
+fn a_key_of_before_is_answered_with_its_name_of_now() {
+    let told = faults(
+        "[ledger]\npatience = \"5s\"\n[transfers]\nfirst_look = \"5s\"\nlongest_look = \"5s\"",
+        &[
+            ("TENANTRY__PASSWORDS__HAND_OUT", "true"),
+            ("TENANTRY__WORKER__SWEEP_EVERY", "1s"),
+        ],
+        &[("retry.longest_delay", "1s"), ("spool.keep", "35d")],
+    );
+    for answer in [
+        "my.toml: `ledger.patience` is called `ledger.connect_timeout` now",
+        "my.toml: `transfers.first_look` is called `transfers.poll_interval` now",
+        "my.toml: `transfers.longest_look` is called `transfers.max_poll_interval` now",
+        "TENANTRY__PASSWORDS__HAND_OUT: `passwords.hand_out` is called `passwords.deliver` now",
+        "TENANTRY__WORKER__SWEEP_EVERY: `worker.sweep_every` is called `worker.sweep_interval` now",
+        "the command line: `retry.longest_delay` is called `retry.max_delay` now",
+        "the command line: `spool.keep` is called `spool.retention` now",
+    ] {
+        assert!(told.contains(answer), "no `{answer}` in\n{told}");
+    }
+    let now = load(None, &[("TENANTRY__LEDGER__CONNECT_TIMEOUT", "7s")], &[]).expect("sound");
+    assert_eq!(now.ledger.connect_timeout, Duration::from_secs(7));
+}
+
+#[test]
 fn every_key_is_tried_however_many_are_faulty() {
     let told = faults(
-        "[worker]\nlease = \"soon\"\nsweep_every = \"often\"\nconcurrency = true\n[approval]\nwithin = \"a while\"",
+        "[worker]\nlease = \"soon\"\nsweep_interval = \"often\"\nconcurrency = true\n[approval]\nwithin = \"a while\"",
         &[("TENANTRY__LOG__FORMAT", "xml")],
-        &[("spool.keep", "for ever")],
+        &[("spool.retention", "for ever")],
     );
     let lines: Vec<&str> = told.lines().skip(1).map(str::trim).collect();
     let keys = [
         "`approval.within` = `a while`: expected",
         "`log.format` = `xml`: expected `text` or `json`",
-        "`spool.keep` = `for ever`: expected",
+        "`spool.retention` = `for ever`: expected",
         "`worker.concurrency` = `true`: expected a whole number",
         "`worker.lease` = `soon`: expected",
-        "`worker.sweep_every` = `often`: expected",
+        "`worker.sweep_interval` = `often`: expected",
     ];
     assert_eq!(lines.len(), keys.len(), "{told}");
     for (line, key) in lines.iter().zip(keys) {

@@ -54,7 +54,7 @@ impl Course {
             place.command(args)
         };
         command
-            .env("TENANTRY__PASSWORDS__HAND_OUT", "true")
+            .env("TENANTRY__PASSWORDS__DELIVER", "true")
             .env("TENANTRY__PASSWORDS__RECIPIENTS_FILE", place.path("key"))
             .env("TENANTRY__LIMITS__ERROR_PERCENT", "100")
             .env("TENANTRY__WORKER__CHUNK_ROWS", self.chunk_rows);

@@ -50,7 +50,7 @@ fn in_small_chunks(mut command: std::process::Command) -> std::process::Command 
         .env("TENANTRY__WORKER__CHUNK_ROWS", "200")
         .env("TENANTRY__RETRY__ATTEMPTS", "100")
         .env("TENANTRY__RETRY__FIRST_DELAY", "10ms")
-        .env("TENANTRY__RETRY__LONGEST_DELAY", "100ms")
+        .env("TENANTRY__RETRY__MAX_DELAY", "100ms")
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command

@@ -6,6 +6,7 @@ mod examples;
 mod links;
 mod packaging;
 mod reference;
+mod words;
 
 use std::path::{Path, PathBuf};
 

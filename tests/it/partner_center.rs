@@ -392,7 +392,7 @@ async fn a_refused_account_parks_the_job_until_somebody_resumes_it() {
     assert!(
         job.message
             .as_deref()
-            .is_some_and(|said| said.contains("does not let us")),
+            .is_some_and(|said| said.contains("denied access")),
         "{:?}",
         job.message
     );

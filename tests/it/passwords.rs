@@ -214,7 +214,7 @@ async fn a_plan_says_what_its_run_has_to_be_told_about_passwords() {
     place.write("users.csv", USERS);
     let next = |args: &[&str]| {
         let mut command = place.command(args);
-        command.env("TENANTRY__PASSWORDS__HAND_OUT", "true");
+        command.env("TENANTRY__PASSWORDS__DELIVER", "true");
         Run::from(command.output().expect("tenantry starts")).ends(0).err
     };
     let told = next(&["plan", "bulk-add-users", "users.csv"]);
@@ -245,7 +245,7 @@ async fn passwords_are_handed_out_to_the_recipients_and_to_nobody_else() {
     let sealing = |args: &[&str]| {
         let mut command = place.command(args);
         command
-            .env("TENANTRY__PASSWORDS__HAND_OUT", "true")
+            .env("TENANTRY__PASSWORDS__DELIVER", "true")
             .env("TENANTRY__PASSWORDS__RECIPIENTS", &public)
             .env("TENANTRY__WORKER__CHUNK_ROWS", "2");
         Run::from(command.output().expect("tenantry starts"))
@@ -326,7 +326,7 @@ async fn what_to_do_about_passwords_is_said_once() {
     let sealing = |args: &[&str]| {
         let mut command = place.command(args);
         command
-            .env("TENANTRY__PASSWORDS__HAND_OUT", "true")
+            .env("TENANTRY__PASSWORDS__DELIVER", "true")
             .env("TENANTRY__PASSWORDS__RECIPIENTS", public.as_str().expect("a key"))
             .env("TENANTRY__WORKER__CHUNK_ROWS", "2");
         Run::from(command.output().expect("tenantry starts"))
@@ -379,7 +379,7 @@ async fn without_a_recipient_nothing_is_handed_out_by_accident() {
     place.write("users.csv", USERS);
     let handing_out = |args: &[&str]| {
         let mut command = place.command(args);
-        command.env("TENANTRY__PASSWORDS__HAND_OUT", "true");
+        command.env("TENANTRY__PASSWORDS__DELIVER", "true");
         Run::from(command.output().expect("tenantry starts"))
     };
     let refused = handing_out(&["run", "bulk-add-users", "users.csv"]).ends(2);

@@ -104,7 +104,7 @@ impl Place {
             .env("TENANTRY__LEDGER__URL", &self.url)
             // Workers go on with what others left here.
             .env("TENANTRY__RESULTS__ROOTS", self.dir.path())
-            .env("TENANTRY__PASSWORDS__HAND_OUT", "false");
+            .env("TENANTRY__PASSWORDS__DELIVER", "false");
         // No configuration of whoever runs the tests.
         command.env("XDG_CONFIG_HOME", self.dir.path());
         command.env("USER", "tester").stdin(Stdio::null());
@@ -117,7 +117,7 @@ impl Place {
         command
             .env("TENANTRY__WORKER__LEASE", "400ms")
             .env("TENANTRY__WORKER__HEARTBEAT", "100ms")
-            .env("TENANTRY__WORKER__SWEEP_EVERY", "50ms");
+            .env("TENANTRY__WORKER__SWEEP_INTERVAL", "50ms");
         command
     }
 

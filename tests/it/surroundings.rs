@@ -226,7 +226,7 @@ async fn submitters_are_told_once_by_however_many_workers() {
             .env("TENANTRY__QUEUE__URL", server.url())
             .env("TENANTRY__QUEUE__PREFIX", &prefix);
         worker
-            .env("TENANTRY__WORKER__SWEEP_EVERY", "20ms")
+            .env("TENANTRY__WORKER__SWEEP_INTERVAL", "20ms")
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         Running(worker.spawn().expect("a worker starts"))

@@ -186,7 +186,7 @@ impl Ledger {
             if of.seq <= digests_after && of.digest.is_some() {
                 report.fault(
                     id,
-                    "its record has a hash over what became of its rows, and is said to be of before there were any",
+                    "its record has a hash over the outcomes of its rows, and is said to be of before there were any",
                 );
             } else if of.seq > digests_after && found != of.digest {
                 report.fault(

@@ -5,7 +5,7 @@
 //! have none at all.
 //!
 //! Of rows that were carried out in a store that is no database, the steps they took are hashed as well, with what each found and left: an undo goes
-//! by these. They are let go of with the rows (`spool.keep`), long before the rest; so the hash over a chunk's steps is kept by itself, too, and
+//! by these. They are let go of with the rows (`spool.retention`), long before the rest; so the hash over a chunk's steps is kept by itself, too, and
 //! stands for them from then on. That it was not replaced shows the chunk's hash, of which it is a part.
 
 use super::RowOutcome;

@@ -20,7 +20,7 @@ pub enum RetryRefused {
     )]
     NothingToRetry,
     /// The rows are no longer kept.
-    #[error("the job's rows are no longer kept (`spool.keep`); submit the file again")]
+    #[error("the job's rows are no longer kept (`spool.retention`); submit the file again")]
     RowsGone,
     /// What it had done elsewhere was taken back, and a retry would take it for done.
     #[error("the job was taken back by job {0}; submit the file again")]

@@ -97,7 +97,7 @@ impl End {
                 let Stopped { failure, is_for_now } = stopped;
                 let says = format!("Partner Center: {failure}");
                 if is_for_now {
-                    let message = format!("waits for what is under way there; {says}");
+                    let message = format!("waiting for an operation in progress; {says}");
                     return Fate::Waits(RowWait { row, message, target });
                 }
                 if done.is_empty() {

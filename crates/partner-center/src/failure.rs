@@ -100,7 +100,7 @@ impl Failure {
             operation: "",
             status: 404,
             code: String::new(),
-            message: "it is there no more".to_owned(),
+            message: "it no longer exists".to_owned(),
             retryable: None,
             retry_after: None,
         }

@@ -109,7 +109,7 @@ enum Halt {
     #[error("Partner Center: {0}")]
     Unavailable(String),
     /// The account: no row can be carried out before somebody changes something.
-    #[error("Partner Center does not let us: {0}")]
+    #[error("Partner Center denied access: {0}")]
     Unauthorized(String),
     /// A temporary file.
     #[error("{UNSORTED}: {0}")]

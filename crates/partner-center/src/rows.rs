@@ -254,7 +254,7 @@ fn or_end(ended: Result<RowEnd, Halt>, steps: Steps<'_>) -> Result<RowEnd, Apply
         Err(Halt::Refused(RefusedRead(failure))) => {
             let is_unknown = done.is_empty() && steps.has_begun();
             let done = if is_unknown {
-                "what became of its first step is not known".to_owned()
+                "the outcome of its first step is not known".to_owned()
             } else {
                 done
             };

@@ -91,7 +91,7 @@ impl RemoteStore for PartnerCenter {
 }
 
 impl PartnerCenter {
-    /// Whether it lets the application in, and application and user.
+    /// Whether the application authenticates, and application and user.
     async fn findings(&self) -> Vec<Finding> {
         let finding = |fine, says| Finding {
             what: "partner center",
@@ -104,7 +104,7 @@ impl PartnerCenter {
             (Speaker::AppAndUser, "application and user"),
         ] {
             findings.push(match self.check(speaker).await {
-                Ok(()) => finding(true, format!("lets {named} in")),
+                Ok(()) => finding(true, format!("authenticated as {named}")),
                 Err(error) => finding(
                     false,
                     format!("{named}, at {}: {error}; check `partner_center`", self.client.address()),

@@ -23,9 +23,9 @@ pub enum StoreError {
     #[error("{0}")]
     Unavailable(String),
     /// No answer came. What was asked for may have taken effect; the next attempt has to look.
-    #[error("the store gave no answer, and what became of the row is not known yet")]
+    #[error("the store gave no answer, and the outcome of the row is not known yet")]
     Unknown,
-    /// It does not let us in, and no row can be carried out before somebody changes something.
+    /// It denied access, and no row can be carried out before somebody changes something.
     #[error("{0}")]
     Unauthorized(String),
     /// It has accepted, and has not decided. There is nothing to see before this time, in milliseconds since the epoch.

@@ -234,7 +234,7 @@ impl Listing {
         match left_out.named.first() {
             // Nobody lets us read: that is about us.
             Some(missed) if read == 0 => {
-                let why = format!("{} does not let us: {}", self.reader.title(), missed.why);
+                let why = format!("{} denied access: {}", self.reader.title(), missed.why);
                 Err(StoreError::Unauthorized(why).into())
             }
             _ => Ok(left_out),

@@ -25,7 +25,7 @@ pub(super) async fn show(app: &App, job: &str, all: bool, json: bool) -> anyhow:
             if job.gate.is_empty() {
                 "it needed no approval"
             } else {
-                "its rows are no longer kept (`spool.keep`), or it was submitted by an earlier version"
+                "its rows are no longer kept (`spool.retention`), or it was submitted by an earlier version"
             }
         );
     };
@@ -57,7 +57,7 @@ pub(super) async fn show(app: &App, job: &str, all: bool, json: bool) -> anyhow:
     let mut show = |told: &ToldRow<'_>| shown.row(told.row, told.line(), || told.subject());
     let told = each_kept_row(&service.ledger, &job, &mut plan, patience, &mut show).await;
     match told {
-        Err(KeptRowsError::RowsGone) => bail!("the rows of job {} are no longer kept (`spool.keep`)", job.id),
+        Err(KeptRowsError::RowsGone) => bail!("the rows of job {} are no longer kept (`spool.retention`)", job.id),
         told => told?,
     }
     shown.close(job.hash_to_approve())?;

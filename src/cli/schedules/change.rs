@@ -122,7 +122,7 @@ pub(super) async fn run(args: &ScheduleRunArgs, app: &App, json: bool) -> anyhow
     schedules.run(&known, time.clone(), &args.by.by).await?;
     let told = json!({ "schedule": args.name, "nominal": time.nominal, "due": rfc3339(time.at) });
     let sentence = format!(
-        "schedule {} fires for {}, in its turn; a worker does it, and `tenantry schedules show {}` tells what came of it",
+        "schedule {} fires for {}, in its turn; a worker does it, and `tenantry schedules show {}` shows its outcome",
         args.name, time.nominal, args.name
     );
     say(json, told, "run", &sentence)

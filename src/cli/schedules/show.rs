@@ -1,4 +1,4 @@
-//! What schedules are, when they are due next, and what came of the last times.
+//! Schedules, their next times and their history.
 
 use std::io::Write;
 

@@ -99,11 +99,11 @@ impl Reading {
             ("csv", "expected none; the rows are those of the file"),
             (
                 "reply_to",
-                "expected none; what came of a file lies where the file goes",
+                "expected none; the results of a file lie where the file goes",
             ),
             (
                 "reply_rows",
-                "expected none; what came of a file lies where the file goes",
+                "expected none; the results of a file lie where the file goes",
             ),
         ];
         let members = self.object(bytes)?;

@@ -87,7 +87,7 @@ impl Starter {
             .await
     }
 
-    /// Begins a fire, and records what became of it.
+    /// Begins a fire, and records its outcome.
     pub(super) async fn start(&self, start: FireStart) {
         let over = CancellationToken::new();
         let renewing = over.run_until_cancelled(self.renew(start.held));
@@ -99,7 +99,7 @@ impl Starter {
         let (_, began) = tokio::join!(renewing, beginning);
         if let Err(error) = self.close(&start, began).await {
             // Its lease runs out, and somebody begins it anew.
-            tracing::warn!(%error, "schedule {}: what became of {} could not be recorded", start.fire.schedule, start.fire.nominal);
+            tracing::warn!(%error, "schedule {}: the outcome of {} could not be recorded", start.fire.schedule, start.fire.nominal);
         }
     }
 

@@ -134,7 +134,7 @@ fn judged(
         return (ScheduleStatus::Overdue, says);
     }
     if let Some(told) = late(known, now) {
-        let says = format!("{name}: {told}; `tenantry schedules show {name}` says what came of it");
+        let says = format!("{name}: {told}; `tenantry schedules show {name}` shows its history");
         return (ScheduleStatus::Overdue, says);
     }
     match last.filter(|fire| fire.state == FireState::Failed) {

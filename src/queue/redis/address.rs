@@ -68,7 +68,7 @@ pub(super) struct RedisAddress {
 
 impl RedisAddress {
     pub(super) fn parse(url: &str, options: &QueueOptions) -> Result<Self, QueueError> {
-        let bad = |why: String| QueueError::BadUrl(format!("the queue's url makes no sense: {why}"));
+        let bad = |why: String| QueueError::BadUrl(format!("the queue's url is invalid: {why}"));
         let secured = TLS.iter().find_map(|scheme| url.strip_prefix(scheme));
         let plain = match secured {
             Some(rest) => format!("redis://{rest}"),

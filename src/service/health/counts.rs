@@ -18,7 +18,7 @@ pub(super) async fn counts(config: &Config, repair: Option<&Actor>) -> Vec<Findi
     if !matches!(Db::inspect(url).await, Ok(SCHEMA_VERSION)) {
         return Vec::new();
     }
-    let found = patiently(config.ledger.patience, async || {
+    let found = patiently(config.ledger.connect_timeout, async || {
         let db = Db::open_to_read(url, ConnectOptions::with_connections(1)).await?;
         let found = db.read(derived::find).await?;
         let Some(by) = repair.filter(|_| !found.wrong.is_empty()) else {

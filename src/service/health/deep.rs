@@ -16,7 +16,7 @@ pub(super) async fn deep(config: &Config) -> Vec<Finding> {
     if !matches!(Db::inspect(url).await, Ok(SCHEMA_VERSION)) {
         return Vec::new();
     }
-    let looked = patiently(config.ledger.patience, async || {
+    let looked = patiently(config.ledger.connect_timeout, async || {
         let db = Db::open_to_read(url, ConnectOptions::with_connections(1)).await?;
         db.read(|tx| {
             let all = invariants::always().into_iter().chain(sql::invariants::always());

@@ -21,7 +21,7 @@ pub(super) async fn transfers(config: &Config, repair: Option<&Actor>) -> Option
         Some(Finding { what, fine, says })
     };
     let now = Clock::system().now_millis();
-    let found = patiently(config.ledger.patience, async || {
+    let found = patiently(config.ledger.connect_timeout, async || {
         let db = Db::open_to_read(url, ConnectOptions::with_connections(1)).await?;
         let found = db.read(move |tx| cancelling::find(tx, now)).await?;
         let Some(by) = repair.filter(|_| !found.is_empty()) else {

@@ -18,7 +18,7 @@ pub(super) async fn workers(config: &Config) -> Vec<Finding> {
     if !matches!(Db::inspect(url).await, Ok(SCHEMA_VERSION)) {
         return Vec::new();
     }
-    let asked = patiently(config.ledger.patience, async || {
+    let asked = patiently(config.ledger.connect_timeout, async || {
         let db = Db::open_to_read(url, ConnectOptions::with_connections(1)).await?;
         let told = db.time().await?;
         let now = told.map_or_else(|| Clock::system().now_millis(), |told| told.millis);

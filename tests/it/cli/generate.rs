@@ -10,6 +10,13 @@ async fn completions_and_pages_are_made_of_every_command() {
         for word in ["schedules", "backfill", "idempotency-key"] {
             assert!(script.contains(word), "{shell}: {word}");
         }
+        // Scripts for the other shells complete no values.
+        for word in ["set-seats", "awaiting-approval"] {
+            assert!(
+                matches!(shell, "powershell" | "elvish") || script.contains(word),
+                "{shell}: {word}"
+            );
+        }
     }
     place.tenantry(&["man", "--out", "man"]).ends(0);
     for (page, says) in [

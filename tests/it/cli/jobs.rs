@@ -142,7 +142,7 @@ async fn users_are_made_without_passwords_only_where_that_is_said() {
         let mut args = vec!["submit", "--jobs", "jobs.jsonl"];
         args.extend(more);
         let mut command = place.command(&args);
-        command.env("TENANTRY__PASSWORDS__HAND_OUT", "true");
+        command.env("TENANTRY__PASSWORDS__DELIVER", "true");
         command.output().expect("tenantry starts")
     };
     let refused = submit(&[]);

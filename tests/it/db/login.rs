@@ -70,7 +70,7 @@ async fn a_password_comes_from_a_file_or_the_environment() {
     let run = |variables: &[(&str, &str)]| {
         let mut command = place.command(&["jobs"]);
         command
-            .env("TENANTRY__LEDGER__PATIENCE", "0s")
+            .env("TENANTRY__LEDGER__CONNECT_TIMEOUT", "0s")
             .env("HOME", place.dir.path());
         command.envs(variables.iter().copied());
         let output = command.output().expect("tenantry starts");
@@ -115,7 +115,7 @@ async fn a_password_comes_from_a_file_or_the_environment() {
         command.env_remove("TENANTRY__LEDGER__URL").env("HOME", "/nowhere");
         command
             .env("TENANTRY__LEDGER__URL_FILE", &url_file)
-            .env("TENANTRY__LEDGER__PATIENCE", "0s");
+            .env("TENANTRY__LEDGER__CONNECT_TIMEOUT", "0s");
         command.envs(variables.iter().copied());
         let output = command.output().expect("tenantry starts");
         (

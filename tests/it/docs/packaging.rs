@@ -24,7 +24,10 @@ fn units_run_commands_that_exist() {
     let mut seen = 0;
     for unit in ["worker", "sandbox"] {
         let text = read(root().join(format!("config/tenantry-{unit}.service")));
-        let line = text.lines().find_map(|line| line.strip_prefix("ExecStart=")).expect("a command");
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("ExecStart="))
+            .expect("a command");
         let words: Vec<&str> = line.split(' ').collect();
         assert_eq!(words[0], "/usr/local/bin/tenantry");
         let parsed = tenantry::testing::cli::definition().try_get_matches_from(&words);
@@ -49,11 +52,19 @@ fn a_program_is_packaged_with_all_that_belongs_to_it() {
         found.unwrap_or_else(|| panic!("no {end} in {files:?}"))
     };
     let listed = run("tar", &["-tzf", named(".tar.gz")], out.path());
-    for name in ["/tenantry\n", "/completions/tenantry.zsh\n", "/man/tenantry-run.1\n", "/config/default.toml\n"] {
+    for name in [
+        "/tenantry\n",
+        "/completions/tenantry.zsh\n",
+        "/man/tenantry-run.1\n",
+        "/config/default.toml\n",
+    ] {
         assert!(listed.contains(name), "{name}: {listed}");
     }
     run("sha256sum", &["--check", "SHA256SUMS"], out.path());
-    if !files.iter().any(|file| file.ends_with(".deb")) {
+    if !files
+        .iter()
+        .any(|file| Path::new(file).extension().is_some_and(|end| end == "deb"))
+    {
         // A system without dpkg makes none.
         return;
     }

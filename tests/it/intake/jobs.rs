@@ -194,7 +194,7 @@ async fn a_document_that_kills_its_worker_fails_alone() {
         worker
             .env("TENANTRY__QUEUE__URL", server.url())
             .env("TENANTRY__QUEUE__PREFIX", &desk.prefix)
-            .env("TENANTRY__PASSWORDS__HAND_OUT", "false")
+            .env("TENANTRY__PASSWORDS__DELIVER", "false")
             .env("TENANTRY_FAILPOINT", "row:3")
             .stderr(std::process::Stdio::null());
         Running(worker.spawn().expect("tenantry starts"))

@@ -18,7 +18,7 @@ const ADMINISTRATORS: [&str; 2] = ["admin@alpha.onmicrosoft.com", "admin@beta.on
 fn tenantry(office: &Office, to: &str, args: &[&str], failpoint: &str) -> Run {
     let mut command = command(office, args);
     command
-        .env("TENANTRY__PASSWORDS__HAND_OUT", "true")
+        .env("TENANTRY__PASSWORDS__DELIVER", "true")
         .env("TENANTRY__PASSWORDS__RECIPIENTS", to)
         // One after the other, so that the one that is cut off is the only one.
         .env("TENANTRY__PARTNER_CENTER__CONCURRENCY", "1")
@@ -206,7 +206,7 @@ async fn a_database_makes_no_administrator() {
     place.write("customers.csv", PLAIN_CUSTOMERS);
     let run = |args: &[&str]| {
         let mut command = place.command(args);
-        command.env("TENANTRY__PASSWORDS__HAND_OUT", "true");
+        command.env("TENANTRY__PASSWORDS__DELIVER", "true");
         Run::from(command.output().expect("tenantry starts"))
     };
     let plain = [

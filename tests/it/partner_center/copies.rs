@@ -296,7 +296,7 @@ async fn whoever_is_not_let_in_waits_for_somebody() {
     assert!(
         job.message
             .as_deref()
-            .is_some_and(|said| said.contains("does not let us")),
+            .is_some_and(|said| said.contains("denied access")),
         "{:?}",
         job.message
     );

@@ -228,7 +228,7 @@ async fn a_row_whose_customer_leaves_in_the_middle_has_come_halfway() {
     let job = office.finish(&job).await;
     assert_eq!(outcomes(&office.ledger, &job).await[0].1, "failed");
     let message = office.message(&job, 1).await;
-    assert!(message.starts_with("it came halfway, 1 step was done"), "{message}");
+    assert!(message.starts_with("partially applied (1 step)"), "{message}");
     // It is not ours to take back any more, and that is said.
     let undo = office.undo(&job).await;
     assert_eq!(outcomes(&office.ledger, &undo).await[0].2, "refused");

@@ -301,7 +301,7 @@ async fn with_a_lost_answer(records_are_there: bool) {
     office.place.write("users.csv", users);
     let recipient = recipient(&office);
     let killed = command(&office, &["run", "bulk-add-users", "users.csv"])
-        .env("TENANTRY__PASSWORDS__HAND_OUT", "true")
+        .env("TENANTRY__PASSWORDS__DELIVER", "true")
         .env("TENANTRY__PASSWORDS__RECIPIENTS", &recipient)
         .env("TENANTRY_FAILPOINT", "after-answer@1")
         .status()

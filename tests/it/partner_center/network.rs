@@ -104,7 +104,7 @@ async fn a_file_of_authorities_is_from_the_configuration_or_the_environment() {
     );
     for name in ["SSL_CERT_FILE", "TENANTRY__PARTNER_CENTER__CA_FILE"] {
         let told = said(doctor(&place, &format!("{base}/v1/")).env(name, &ca_file));
-        assert!(told.contains("lets the application in"), "{name}: {told}");
+        assert!(told.contains("authenticated as the application"), "{name}: {told}");
     }
     let none = place.write("none.pem", "no certificate");
     let told = said(doctor(&place, &base).env("TENANTRY__PARTNER_CENTER__CA_FILE", &none));
@@ -134,7 +134,7 @@ async fn proxies_are_those_of_the_environment() {
             .env("TENANTRY__PARTNER_CENTER__CA_FILE", &ca_file)
             .env("HTTPS_PROXY", &proxy.url),
     );
-    assert!(told.contains("lets the application in"), "{told}");
+    assert!(told.contains("authenticated as the application"), "{told}");
     let asked = proxy.asked();
     assert!(!asked.is_empty(), "it was passed by");
     assert!(
@@ -149,7 +149,7 @@ async fn proxies_are_those_of_the_environment() {
             .env("TENANTRY__PARTNER_CENTER__CA_FILE", &ca_file)
             .envs(["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "http_proxy"].map(|name| (name, &proxy.url))),
     );
-    assert!(told.contains("lets the application in"), "{told}");
+    assert!(told.contains("authenticated as the application"), "{told}");
     assert_eq!(proxy.asked(), asked, "what stays on this machine goes through none");
 }
 

@@ -5,7 +5,7 @@ use crate::place::{On, Place, Run, Running, read};
 
 fn handing_out(place: &Place, args: &[&str]) -> Run {
     let mut command = place.command(args);
-    command.env("TENANTRY__PASSWORDS__HAND_OUT", "true");
+    command.env("TENANTRY__PASSWORDS__DELIVER", "true");
     Run::from(command.output().expect("tenantry starts"))
 }
 
@@ -138,7 +138,7 @@ crate::place::on_both! {
         let sealing = |args: &[&str], out: &str| {
             let mut command = place.command(&[args, &["--out", out]].concat());
             command
-                .env("TENANTRY__PASSWORDS__HAND_OUT", "true")
+                .env("TENANTRY__PASSWORDS__DELIVER", "true")
                 .env("TENANTRY__PASSWORDS__RECIPIENTS", public.trim());
             Run::from(command.output().expect("tenantry starts")).ends(0);
             job_of(&read(place.path(out).join("receipt.json")))
@@ -184,7 +184,7 @@ async fn a_reveal_is_recorded_as_what_it_came_to() {
     let public = place.tenantry(&["keygen", "--out", "mine.txt"]).ends(0).out;
     let mut command = place.command(&["run", "bulk-add-users", "users.csv", "--json"]);
     command
-        .env("TENANTRY__PASSWORDS__HAND_OUT", "true")
+        .env("TENANTRY__PASSWORDS__DELIVER", "true")
         .env("TENANTRY__PASSWORDS__RECIPIENTS", public.trim());
     let ran = Run::from(command.output().expect("tenantry starts")).ends(0);
     let job = ran.json()["job"].as_str().expect("an id").to_owned();

@@ -90,7 +90,7 @@ async fn no_server_that_a_job_passes_through_keeps_or_logs_a_secret() {
         command
             .env("TENANTRY__QUEUE__URL", redis.url())
             .env("TENANTRY__QUEUE__PREFIX", "planted")
-            .env("TENANTRY__PASSWORDS__HAND_OUT", "true")
+            .env("TENANTRY__PASSWORDS__DELIVER", "true")
             .env("TENANTRY__PASSWORDS__RECIPIENTS", &public)
             .env("TENANTRY__LOG__LEVEL", "trace");
         command

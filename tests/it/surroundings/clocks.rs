@@ -39,7 +39,7 @@ on_both! {
         let spooled = tables::spooled_blocks(&ledger).await;
         let mut worker = by_clock(place.hurried(&["worker"]), "+40d");
         // Old rows are looked for at once and then in each hundred-and-twentieth sweep.
-        let worker = Running(worker.env("TENANTRY__WORKER__SWEEP_EVERY", "10ms").spawn().expect("a worker starts"));
+        let worker = Running(worker.env("TENANTRY__WORKER__SWEEP_INTERVAL", "10ms").spawn().expect("a worker starts"));
         // What is old by the ledger's time goes. When the second one has gone, the first look is over.
         for kept in ["4", "3"] {
             tables::delete_one_a_year_earlier(&ledger).await;

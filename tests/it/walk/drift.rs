@@ -242,7 +242,7 @@ on_both! {
         let key = place.tenantry(&["keygen", "--json"]).ends(0).json()["public_key"].clone();
         let tenantry = |args: &[&str]| {
             let mut command = place.command(args);
-            command.env("TENANTRY__PASSWORDS__HAND_OUT", "true").env("TENANTRY__PASSWORDS__RECIPIENTS", key.as_str().expect("a key"));
+            command.env("TENANTRY__PASSWORDS__DELIVER", "true").env("TENANTRY__PASSWORDS__RECIPIENTS", key.as_str().expect("a key"));
             Run::from(command.output().expect("tenantry starts"))
         };
         for Case { kind, rows, meanwhile, drifted } in &CASES {

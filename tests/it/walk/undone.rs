@@ -110,7 +110,7 @@ on_both! {
         while ledger.prune_spool(-1000).await.expect("pruned").is_more {}
         for job in &jobs {
             let said = said(&place, job);
-            assert!(said.starts_with("not possible any more: ") && said.contains("`spool.keep`"), "{said}");
+            assert!(said.starts_with("not possible any more: ") && said.contains("`spool.retention`"), "{said}");
             let refused: Run = place.tenantry(&["undo", &job.id.to_string(), "--plan"]).ends(2);
             assert!(refused.err.contains("no longer kept"), "{refused:?}");
         }

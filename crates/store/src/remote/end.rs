@@ -68,8 +68,8 @@ impl From<Fate> for RowEnd {
 pub fn halfway(done: usize) -> Option<String> {
     match done {
         0 => None,
-        1 => Some("it came halfway, 1 step was done".to_owned()),
-        some => Some(format!("it came halfway, {some} steps were done")),
+        1 => Some("partially applied (1 step)".to_owned()),
+        some => Some(format!("partially applied ({some} steps)")),
     }
 }
 

@@ -43,7 +43,7 @@ pub trait Sender {
     /// What a step is about is gone, so that there is nothing to send.
     fn gone(&self) -> Self::Failure;
 
-    /// The service does not let us in.
+    /// The service denied access.
     fn unauthorized(&self, why: String) -> Self::Error;
 
     /// The service is out of order, or cannot be reached.

@@ -245,7 +245,7 @@ async fn what_is_not_the_same_twice_is_not_run_twice() {
     let worker = |failpoint: &str| {
         let mut command = folder.command(&["worker", "--drain"]);
         command
-            .env("TENANTRY__PASSWORDS__HAND_OUT", "true")
+            .env("TENANTRY__PASSWORDS__DELIVER", "true")
             .env("TENANTRY__PASSWORDS__RECIPIENTS", &key);
         command.env("TENANTRY_FAILPOINT", failpoint).stderr(Stdio::null());
         command.status().expect("a worker starts")

@@ -21,7 +21,7 @@ async fn nights(cron: &str, start: &str, nights: &[(&str, &str)]) -> Vec<Fire> {
     let out = place.path("out/{schedule}/{date}");
     let section = format!(
         "[schedules.nightly]\nkind = \"bulk-add-users\"\ncron = \"{cron}\"\ntime_zone = \"Europe/Berlin\"\n\
-         file = \"{}\"\nout = \"{}\"\n[passwords]\nhand_out = false\n",
+         file = \"{}\"\nout = \"{}\"\n[passwords]\ndeliver = false\n",
         file.display(),
         out.display()
     );

@@ -97,7 +97,7 @@ async fn a_password_is_handed_out_although_the_answer_was_lost() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_does_not_let_us_in_parks_the_job() {
-    let refused = StoreError::Unauthorized("Memory does not let us: who are you?".to_owned());
+    let refused = StoreError::Unauthorized("Memory denied access: who are you?".to_owned());
     let (env, store, effects, _) = failing(Fault::Before(refused)).await;
     let job = env.apply("update-account", ROWS).await;
     assert_eq!(job.state.as_str(), "paused");

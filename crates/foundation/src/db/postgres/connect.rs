@@ -80,7 +80,7 @@ impl Postgres {
         match tokio::time::timeout(LET_IN_WITHIN, opening).await {
             Ok(Ok(opened)) => Ok(opened),
             Ok(Err(TlsOr::NoTls(error) | TlsOr::Other(error))) => Err(error),
-            Err(_) => Err(DbError::Unavailable("the server does not let us in in time".to_owned())),
+            Err(_) => Err(DbError::Unavailable("the server gave no access in time".to_owned())),
         }
     }
 
