@@ -102,6 +102,10 @@ pub(super) async fn sandbox(args: SandboxArgs, json: bool) -> anyhow::Result<Com
     // It lives as long as this call does, and takes the state along.
     let temporary = tempfile::tempdir().context("no temporary directory can be made")?;
     let file = args.state.unwrap_or_else(|| temporary.path().join("sandbox.db"));
+    let try_it = TryIt {
+        token: args.token.clone(),
+        client_secret: args.client_secret.clone(),
+    };
     let options = Options {
         token: args.token,
         client_secret: args.client_secret,
@@ -130,6 +134,7 @@ pub(super) async fn sandbox(args: SandboxArgs, json: bool) -> anyhow::Result<Com
         // A name, since some clients take none but names for the host of an authority.
         secure: args.tls.map(|path| (format!("https://localhost:{port}"), path)),
         state: &file,
+        try_it,
         json,
     };
     let served = async {
@@ -141,6 +146,40 @@ pub(super) async fn sandbox(args: SandboxArgs, json: bool) -> anyhow::Result<Com
     let served = served.await;
     sandbox.close().await;
     served
+}
+
+/// What clients have to say to the sandbox.
+struct TryIt {
+    token: Option<String>,
+    client_secret: Option<String>,
+}
+
+impl TryIt {
+    /// Commands for a shell: a token, a call, and `tenantry` with this sandbox in place of Partner Center.
+    fn lines(&self, base: &str, login: &str) -> Vec<String> {
+        let mut lines = if let Some(token) = &self.token {
+            vec![format!("TOKEN={}", output::quoted(token))]
+        } else {
+            let secret = self.client_secret.as_ref().map_or(String::new(), |secret| {
+                format!(
+                    " --data-urlencode {}",
+                    output::quoted(&format!("client_secret={secret}"))
+                )
+            });
+            vec![
+                format!(
+                    "TOKEN=$(curl -s {login} -d 'grant_type=refresh_token&refresh_token=any&client_id=any'{secret} \\"
+                ),
+                r#"  | sed 's/.*"access_token":"\([^"]*\).*/\1/')"#.to_owned(),
+            ]
+        };
+        lines.extend([
+            format!("curl -H \"Authorization: Bearer $TOKEN\" '{base}/v1/customers?size=5'"),
+            format!("export TENANTRY__PARTNER_CENTER__ENABLED=true TENANTRY__PARTNER_CENTER__API_URL={base}"),
+            "export TENANTRY__PARTNER_CENTER__TOKEN=$TOKEN; tenantry migrate && tenantry customers".to_owned(),
+        ]);
+        lines
+    }
 }
 
 /// Writes the certificate where clients look for it, over an older one and over nothing else.
@@ -160,6 +199,7 @@ struct Whereabouts<'a> {
     /// The same over HTTPS, and the file of the authority's certificate.
     secure: Option<(String, PathBuf)>,
     state: &'a Path,
+    try_it: TryIt,
     json: bool,
 }
 
@@ -187,12 +227,11 @@ impl Whereabouts<'_> {
         writeln!(out, "for people      {base}/sandbox")?;
         writeln!(out, "state           {}", self.state.display())?;
         writeln!(out, "customers       {seeded} made")?;
-        writeln!(
-            out,
-            "try             TOKEN=$(curl -s {login} -d 'grant_type=refresh_token&refresh_token=any&client_id=any' \\\n                \
-               | sed 's/.*\"access_token\":\"\\([^\"]*\\).*/\\1/')\n                \
-             curl -H \"Authorization: Bearer $TOKEN\" '{base}/v1/customers?size=5'"
-        )?;
+        let mut title = "try";
+        for line in self.try_it.lines(base, &login) {
+            writeln!(out, "{title:<15} {line}")?;
+            title = "";
+        }
         Ok(out.flush()?)
     }
 }

@@ -9,6 +9,7 @@ mod memory;
 mod modes;
 mod outputs;
 mod piped;
+mod sandbox;
 mod schedules;
 mod several;
 mod shown;
