@@ -86,7 +86,7 @@ impl PickWatch {
             if seen.content == FileContent::Unknown && same_for >= settles_in {
                 seen.content = look_into(&mut file, name)?;
             }
-            match unfinished(&seen.content, same_for >= OPEN_LINE * settles_in) {
+            match unfinished(seen.content, same_for >= OPEN_LINE * settles_in) {
                 None => files.push(path.clone()),
                 Some(why) => {
                     waits.get_or_insert_with(|| told(names.len(), name, why));
@@ -103,7 +103,7 @@ impl PickWatch {
 }
 
 /// Why a file is not to be read yet, if it is not.
-fn unfinished(content: &FileContent, is_old: bool) -> Option<String> {
+fn unfinished(content: FileContent, is_old: bool) -> Option<String> {
     match content {
         FileContent::Unknown => Some("it may still be written to".to_owned()),
         FileContent::OpenLine if !is_old => Some("its last line does not end, so more of it may follow".to_owned()),
