@@ -241,6 +241,8 @@ impl Dropping {
             .env("TENANTRY__LEDGER__URL", &self.url)
             .env("TENANTRY__PASSWORDS__DELIVER", "false")
             .env("TENANTRY__LOG__LEVEL", "error")
+            // As the service unit and the image have it.
+            .env("MALLOC_ARENA_MAX", "2")
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null());
         if with_inbox {
