@@ -120,6 +120,7 @@ pub(super) async fn sandbox(args: SandboxArgs, json: bool) -> anyhow::Result<Com
         faults: args.faults,
         quirks: args.quirks,
         tls: args.tls.is_some(),
+        ..Options::default()
     };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port))
         .await

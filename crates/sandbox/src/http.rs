@@ -25,9 +25,6 @@ use tenantry_foundation::db::{DbError, Tx};
 /// Larger bodies are refused.
 const LARGEST_BODY: usize = 4 * 1024 * 1024;
 
-/// How long a body may take to come.
-const BODY_WITHIN: Duration = Duration::from_secs(30);
-
 /// Answers one request.
 pub(super) async fn answer(
     shared: &Arc<Shared>,
@@ -36,7 +33,7 @@ pub(super) async fn answer(
 ) -> Response<Body> {
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(Body::new(body), LARGEST_BODY);
-    let body = match tokio::time::timeout(BODY_WITHIN, body).await {
+    let body = match tokio::time::timeout(shared.options.patience, body).await {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => return bare(StatusCode::PAYLOAD_TOO_LARGE),
         Err(_) => return bare(StatusCode::REQUEST_TIMEOUT),

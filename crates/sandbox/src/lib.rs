@@ -111,6 +111,8 @@ pub struct Options {
     pub latency: Duration,
     /// How long a slow body takes.
     pub slow_body: Duration,
+    /// How long the head or the body of a request may take to come, and how long a connection may be idle.
+    pub patience: Duration,
     /// What goes wrong, and how probably.
     pub faults: Vec<(InjectedFault, f64)>,
     /// Oddities of the real service.
@@ -132,6 +134,7 @@ impl Default for Options {
             partner_rate_limit: None,
             latency: Duration::ZERO,
             slow_body: Duration::from_secs(3),
+            patience: Duration::from_secs(60),
             faults: Vec::new(),
             quirks: Vec::new(),
             tls: false,

@@ -25,8 +25,8 @@ use super::Shared;
 use super::line::{Arrival, Connection, CutSwitch};
 pub(super) use authority::Authority;
 
-/// How long a head may take to come, and how long a connection may be idle.
-const HEAD_WITHIN: Duration = Duration::from_secs(60);
+/// How often it is looked whether somebody is still there who speaks HTTP/2.
+const ASK_EVERY: Duration = Duration::from_secs(60);
 /// How long a TLS handshake may take.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// How long calls are waited for when the sandbox stops.
@@ -78,8 +78,9 @@ type LineEnd = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 async fn take(shared: Arc<Shared>, stream: TcpStream, local: SocketAddr, stop: CancellationToken) -> LineEnd {
     // Small answers should not wait for each other; that it cannot be had is no reason to hang up.
     let _ = stream.set_nodelay(true);
+    let patience = shared.options.patience;
     let begins = tokio::select! {
-        begins = timeout(HEAD_WITHIN, beginning(&stream)) => begins??,
+        begins = timeout(patience, beginning(&stream)) => begins??,
         () = stop.cancelled() => return Ok(()),
     };
     let switch = CutSwitch::default();
@@ -116,6 +117,7 @@ async fn talk<S>(shared: Arc<Shared>, line: S, arrival: Arrival, second: bool, s
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let patience = shared.options.patience;
     let answer = service_fn(move |request: axum::http::Request<Incoming>| {
         let (shared, arrival) = (shared.clone(), arrival.clone());
         async move { Ok::<Response<Body>, Infallible>(super::http::answer(&shared, &arrival, request).await) }
@@ -124,7 +126,7 @@ where
     if second {
         let talking = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
-            .keep_alive_interval(HEAD_WITHIN)
+            .keep_alive_interval(ASK_EVERY)
             .serve_connection(line, answer);
         let mut talking = pin!(talking);
         tokio::select! {
@@ -135,7 +137,7 @@ where
     }
     let talking = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
+        .header_read_timeout(patience)
         .serve_connection(line, answer);
     let mut talking = pin!(talking);
     tokio::select! {

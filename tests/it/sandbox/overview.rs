@@ -1,6 +1,9 @@
 //! The page for people, and who may ask for what is the sandbox's own.
 
+use std::time::Duration;
+
 use serde_json::json;
+use tenantry_sandbox::Options;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Here, fresh_id};
@@ -93,4 +96,36 @@ async fn first_lines_may_come_in_pieces() {
     let mut answer = String::new();
     line.read_to_string(&mut answer).await.expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+}
+
+/// What comes back for the pieces of a request, when the rest of it never comes; nothing if the connection ends without.
+async fn unfinished(here: &Here, pieces: &[&str]) -> String {
+    let mut line = tokio::net::TcpStream::connect(here.base.trim_start_matches("http://"))
+        .await
+        .expect("connected");
+    for piece in pieces {
+        line.write_all(piece.as_bytes()).await.expect("sent");
+    }
+    let mut answer = Vec::new();
+    let ended = tokio::time::timeout(crate::servers::PATIENCE, line.read_to_end(&mut answer)).await;
+    // It may end with a reset as well.
+    drop(ended.expect("the connection ends"));
+    String::from_utf8(answer).expect("text")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_and_bodies_that_do_not_come_are_not_waited_for() {
+    let here = Here::with(Options {
+        patience: Duration::from_millis(300),
+        ..Options::default()
+    })
+    .await;
+    assert_eq!(unfinished(&here, &[]).await, "");
+    assert_eq!(unfinished(&here, &["PR"]).await, "");
+    let head = unfinished(&here, &["GET /v1/customers HTTP/1.1\r\nhost: x\r\n"]).await;
+    assert!(head.is_empty() || head.starts_with("HTTP/1.1 408"), "{head}");
+    let body = "POST /v1/customers HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{";
+    let told = unfinished(&here, &[body]).await;
+    assert!(told.starts_with("HTTP/1.1 408"), "{told}");
+    here.get("/v1/customers").await.is(200);
 }
