@@ -144,6 +144,17 @@ tenantry undo 5f0c91d2",
         "tenantry transfer declined 6b1b8a04-7d16-4b52-9f6a-0a3c1f0f7f10",
     ),
     (
+        "transfer requested",
+        "\
+tenantry transfer requested 6b1b8a04-7d16-4b52-9f6a-0a3c1f0f7f10 \\
+  --customer nordwind.example --flow azure-plan \\
+  --partner 0f0c5d8e-6f0a-4f43-9a51-3f1f5a0b7c11",
+    ),
+    (
+        "transfer withdrawn",
+        "tenantry transfer withdrawn 6b1b8a04-7d16-4b52-9f6a-0a3c1f0f7f10",
+    ),
+    (
         "customers",
         "\
 tenantry customers --search nord
@@ -257,7 +268,7 @@ tenantry audit export --since 2026-11-01T00:00:00Z --format csv > november.csv",
         "init",
         "\
 tenantry init
-tenantry init /srv/tenantry --ledger postgres://tenantry_app@db.example/tenantry",
+tenantry init /srv/tenantry --ledger postgres://app@db.example/tenantry",
     ),
     (
         "doctor",
@@ -273,7 +284,7 @@ tenantry doctor --deep",
         "\
 tenantry sandbox --seed 20
 # With throttling and lost replies
-tenantry sandbox --port 8099 --seed 200 --rate-limit 10/s --fault cut-after-commit=0.05",
+tenantry sandbox --port 8099 --rate-limit 10/s --fault cut-after-commit=0.05",
     ),
     ("kinds", "tenantry kinds"),
     (
@@ -286,7 +297,7 @@ tenantry template bulk-add-users --explain",
     (
         "completions",
         "\
-tenantry completions bash > ~/.local/share/bash-completion/completions/tenantry
+tenantry completions bash > ~/.bash_completion
 tenantry completions zsh > ~/.zfunc/_tenantry",
     ),
     (
