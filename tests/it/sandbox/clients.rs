@@ -163,17 +163,26 @@ async fn a_client_generated_from_the_description_runs_whole_scenarios() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn msal_for_node_signs_in_and_walks_through_the_customers() {
+async fn msal_for_node_signs_in_and_runs_whole_scenarios() {
     let Some(home) = node() else { return };
     let dir = TempDir::new().expect("a directory");
     let (_here, base, authority) = secured(&dir).await;
     // Node looks for packages beside the script.
-    let copied = home.join("customers.mjs");
-    std::fs::copy(script("customers.mjs"), &copied).expect("copied");
+    let copied = home.join("scenarios.mjs");
+    std::fs::copy(script("scenarios.mjs"), &copied).expect("copied");
     let mut command = Command::new("node");
     command.arg(&copied).arg(&base).env("NODE_EXTRA_CA_CERTS", &authority);
     assert_eq!(
         told(command).await,
-        ["application 6", "user 6", "subscriptions joined with orders"]
+        [
+            "application 6",
+            "user 6",
+            "subscriptions joined with orders",
+            "tenant done",
+            "order done",
+            "autopilot done",
+            "consent done",
+            "offboarding done",
+        ]
     );
 }
