@@ -169,7 +169,7 @@ async fn a_folder_that_holds_waits_for_somebody() {
     assert_eq!(folder.names("in"), ["03.csv"]);
     let listed = folder.tenantry(&["folders"]).ends(0);
     assert!(
-        listed.out.contains("held") && listed.err.contains("users holds since 02.csv was refused"),
+        listed.out.contains("held") && listed.err.contains("users has held since 02.csv was refused"),
         "{listed:?}"
     );
     let found = folder.tenantry(&["doctor"]).ends(2);
