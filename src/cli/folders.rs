@@ -17,7 +17,7 @@ use super::text_table::TextTable;
 use super::{CommandEnd, output, when};
 use crate::app::App;
 use crate::config::FolderConfig;
-use crate::intake::folder::Folders;
+use crate::intake::folder::{FolderRules, Folders};
 use crate::ledger::Actor;
 use crate::ledger::drops::{DroppedFile, FolderCounts, FolderRecord};
 use crate::moment::rfc3339;
@@ -162,6 +162,19 @@ impl<'a> Shown<'a> {
     }
 }
 
+/// Says of a folder that no worker has served why that may be.
+fn say_unserved(name: &str, app: &App) -> anyhow::Result<()> {
+    let rules = FolderRules::new(configured(app, name)?.clone(), app.service.settings.form.bom);
+    output::warn(&format!("{name}: no worker has served it yet"));
+    let root = &rules.layout.root;
+    output::hint(&if root.is_dir() {
+        "a `tenantry worker` with this configuration serves it".to_owned()
+    } else {
+        format!("there is no directory {} here; make it, or mount it", root.display())
+    });
+    Ok(())
+}
+
 async fn list(app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let mut out = output::out();
     let mut shown = Vec::new();
@@ -194,7 +207,10 @@ async fn list(app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     }
     table.end()?;
     for one in &shown {
-        let Some(known) = &one.known else { continue };
+        let Some(known) = &one.known else {
+            say_unserved(one.name, app)?;
+            continue;
+        };
         if let Some(trouble) = &known.trouble {
             output::warn(&format!("{}: {trouble}", one.name));
         }

@@ -7,6 +7,18 @@ async fn folders_and_files_are_listed_and_shown() {
     let folder = Folder::new(On::Sqlite).await;
     let listed = folder.tenantry(&["folders", "--json"]).ends(0).json();
     assert_eq!((&listed["folder"], &listed["state"]), (&"users".into(), &"new".into()));
+    let new = folder.tenantry(&["folders"]).ends(0).err;
+    assert!(
+        new.contains("users: no worker has served it yet") && new.contains("a `tenantry worker`"),
+        "{new}"
+    );
+    std::fs::remove_dir(&folder.root).expect("empty");
+    let new = folder.tenantry(&["folders"]).ends(0).err;
+    assert!(
+        new.contains(&format!("there is no directory {} here", folder.root.display())),
+        "{new}"
+    );
+    std::fs::create_dir(&folder.root).expect("made");
     folder.set_up();
     folder.drop("users.csv", users(&["a"]));
     folder.drop("bad.csv", "wrong\n1\n");
