@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::json;
 
-use super::issue::{CODE_LIFE, Code, Device, TokensFor, refusal};
+use super::issue::{CODE_LIFE, Code, Device, TokensFor, no_randomness, refusal};
 use super::token::TokenForm;
 use super::{Endpoint, Version};
 use crate::page::{escaped, page};
@@ -194,13 +194,7 @@ pub(super) fn device_code(shared: &Shared, request: &HttpRequest, endpoint: &End
     }
     let made = super::issue::random(shared).zip(super::issue::random(shared));
     let Some((device_code, secret)) = made else {
-        return refusal(
-            shared,
-            request,
-            503,
-            ("temporarily_unavailable", 90_033),
-            "There is no randomness to be had.",
-        );
+        return no_randomness(shared, request);
     };
     let user_code = user_code(&secret);
     let device = Device {

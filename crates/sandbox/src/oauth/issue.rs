@@ -274,6 +274,12 @@ pub(super) fn random(shared: &Shared) -> Option<String> {
     Some(hex(&bytes))
 }
 
+/// Nothing secret can be made, as the system gives no random numbers.
+pub(super) fn no_randomness(shared: &Shared, request: &HttpRequest) -> HttpReply {
+    let why = "The system gives no random numbers.";
+    refusal(shared, request, 503, ("temporarily_unavailable", 90_033), why)
+}
+
 /// How the endpoints refuse.
 pub(super) fn refusal(
     shared: &Shared,

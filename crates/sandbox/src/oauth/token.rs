@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::issue::{self, Code, MadeTokens, TokensFor, bearer, refusal};
+use super::issue::{self, Code, MadeTokens, TokensFor, bearer, no_randomness, refusal};
 use super::jwt::web;
 use super::{Endpoint, Version};
 use crate::reply::HttpReply;
@@ -74,13 +74,7 @@ pub(super) fn issue(shared: &Shared, request: &HttpRequest, endpoint: &Endpoint,
     };
     match issue::make(shared, request, &wanted) {
         Some(tokens) => told(shared, &form, endpoint.version, &wanted, tokens),
-        None => refusal(
-            shared,
-            request,
-            503,
-            ("temporarily_unavailable", 90_033),
-            "There is no randomness to be had.",
-        ),
+        None => no_randomness(shared, request),
     }
 }
 
@@ -306,13 +300,7 @@ pub(super) fn exchange(shared: &Shared, request: &HttpRequest, now: i64) -> Http
             "token_type": "Bearer",
             "expires_in": shared.options.token_life.as_secs(),
         })),
-        None => refusal(
-            shared,
-            request,
-            503,
-            ("temporarily_unavailable", 90_033),
-            "There is no randomness to be had.",
-        ),
+        None => no_randomness(shared, request),
     }
 }
 
