@@ -79,7 +79,12 @@ impl<W: Write> TextTable<W> {
             .map(|at| {
                 let widest = first.iter().map(|cells| width(cells, at)).max().unwrap_or(0);
                 let title = self.titles.as_ref().map_or(0, |titles| width(titles, at));
-                widest.min(if self.room.is_some() { widest } else { WIDEST }).max(title)
+                let bounded = if self.room.is_some() {
+                    widest
+                } else {
+                    widest.min(WIDEST)
+                };
+                bounded.max(title)
             })
             .collect();
         let layout = match self.room {
