@@ -516,7 +516,7 @@ fn in_order<P: AsRef<Path>>((a_time, a): &(i64, P), (b_time, b): &(i64, P)) -> O
 /// Those of many files that come first, in no order, and whether there are more. Never are many more than those in memory: a list of
 /// a hundred thousand would stay with every thread that once made one.
 fn first_of<'p>(files: impl Iterator<Item = (i64, &'p Path)>, most: usize) -> (Vec<(i64, &'p Path)>, bool) {
-    let mut first = Vec::with_capacity(most * 2);
+    let mut first = Vec::new();
     let (mut last, mut is_cut) = (None, false);
     let cut = |first: &mut Vec<(i64, &'p Path)>| {
         let last = *first.select_nth_unstable_by(most - 1, in_order).1;

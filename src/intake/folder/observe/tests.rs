@@ -267,3 +267,20 @@ fn files_beyond_those_that_are_lined_up_have_their_turn_though_the_first_ones_wa
     let all: Vec<String> = (0..LINED_UP + 2).map(|number| format!("b{number}.csv")).collect();
     assert_eq!(taken, all);
 }
+
+proptest::proptest! {
+    #[test]
+    fn the_first_of_many_files_are_those_that_sorting_puts_first(
+        files in proptest::collection::btree_map("[a-c0-9]{1,6}", 0_i64..3, 0..60),
+        most in 1_usize..12,
+    ) {
+        let files: Vec<(i64, PathBuf)> = files.into_iter().map(|(name, time)| (time, name.into())).collect();
+        let mut sorted: Vec<(i64, &Path)> = files.iter().map(|(time, file)| (*time, file.as_path())).collect();
+        sorted.sort_unstable_by(in_order);
+        let is_more = sorted.len() > most;
+        sorted.truncate(most);
+        let (mut first, is_cut) = first_of(files.iter().map(|(time, file)| (*time, file.as_path())), most);
+        first.sort_unstable_by(in_order);
+        proptest::prop_assert_eq!((first, is_cut), (sorted, is_more));
+    }
+}
