@@ -231,6 +231,11 @@ impl Runner {
         }
     }
 
+    /// Whether it has anything in hand.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// How long what is in hand stays this worker's without a sign of it.
     pub(crate) fn lease(&self) -> Duration {
         self.settings.lease

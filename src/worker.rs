@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::backoff::Backoff;
 use crate::intake::folder::Folders;
 use crate::intake::inbox::InboxSettings;
 use crate::intake::schedule::{self, Rounds};
@@ -20,8 +21,9 @@ use crate::service::Service;
 use crate::store::remote::RemoteStore;
 use crate::tasks;
 
-/// How often a draining worker looks whether anything is left: one short question, and somebody waits for the end.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often a draining worker that has nothing in hand looks whether anything is left: somebody waits for the end, but what
+/// other workers have in hand may take its time.
+const LOOKS: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(80));
 /// How often a worker sees to the store's tokens, whether or not there are jobs. They live for weeks, and a token file that was
 /// replaced by hand is noticed within the hour.
 const TICK_EVERY: Duration = Duration::from_secs(3600);
@@ -133,8 +135,17 @@ impl Draining {
     /// Stops the worker when no job is open, nothing waits at the inbox or lies ready in a folder, and results were tried to be
     /// written; of how many jobs they could not be.
     async fn drain(self, stop: CancellationToken) -> usize {
-        let mut unwritten = 0;
-        while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
+        let (mut unwritten, mut looks) = (0, 0);
+        while stop
+            .run_until_cancelled(tokio::time::sleep(LOOKS.after(looks)))
+            .await
+            .is_some()
+        {
+            if self.runner.is_busy() {
+                looks = 0;
+                continue;
+            }
+            looks += 1;
             if !self.has_work().await
                 && let Ok(failed) = self.runner.deliver().await
             {

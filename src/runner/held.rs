@@ -110,6 +110,11 @@ impl HeldChunks {
         Some(self.hold(&[]))
     }
 
+    /// Whether nothing is in hand, nor beside it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.places().is_empty()
+    }
+
     /// How many places are taken.
     pub(super) fn len(&self) -> u64 {
         taken(&self.places()) as u64

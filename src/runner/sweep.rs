@@ -1,8 +1,10 @@
 //! What happens because time passes: waking what nobody was told of, clearing up after the dead, and
 //! letting go of old rows. Each goes round by itself, so that none holds up another, whatever the database does.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,30 +21,63 @@ const WATCH_EVERY: Duration = Duration::from_millis(25);
 const SELDOM: u32 = 4;
 /// Old rows are looked for once in this many sweeps.
 const PRUNE_EVERY: u32 = 120;
+/// At the start, each waits this long for the ones before it, so that they do with one connection between them.
+const FIRST_WITHIN: Duration = Duration::from_millis(500);
+
+/// What goes round beside the work of a runner.
+#[derive(Clone)]
+struct Rounds {
+    runner: Runner,
+    /// Held by the one that goes round for the first time.
+    first: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+impl Rounds {
+    /// Does something again and again until the worker stops.
+    async fn go(self, what: &'static str, every: Duration, mut turn: impl AsyncFnMut(&Runner) -> Result<(), DbError>) {
+        let going_round = async {
+            let mut was_out = false;
+            let mut first = tokio::time::timeout(FIRST_WITHIN, self.first.acquire()).await.ok();
+            loop {
+                let done = turn(&self.runner).await;
+                drop(first.take());
+                self.runner.tell_of(what, done, &mut was_out, &self.stop);
+                tokio::time::sleep(every).await;
+            }
+        };
+        self.stop.run_until_cancelled(going_round).await;
+    }
+}
 
 impl Runner {
     /// Sweeps until `stop`. What fails is tried again at the next turn.
     pub(super) fn sweep(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         let every = self.settings.sweep_every;
+        let rounds = Rounds {
+            runner: self.clone(),
+            first: Arc::new(Semaphore::new(1)),
+            stop: stop.clone(),
+        };
         tasks.spawn(
-            self.clone()
-                .round("work that is due", every, stop.clone(), async |runner| {
-                    runner.wake_claimable().await
-                }),
+            rounds
+                .clone()
+                .go("work that is due", every, async |runner| runner.wake_claimable().await),
         );
         if self.ledger.db().dialect() == Dialect::Postgres {
             tasks.spawn(
-                self.clone()
-                    .round("programs that have stopped", every * 2, stop.clone(), async |runner| {
+                rounds
+                    .clone()
+                    .go("programs that have stopped", every * 2, async |runner| {
                         runner.end_stopped().await
                     }),
             );
         }
-        tasks.spawn(self.clone().round("the time", self.settings.heartbeat, stop.clone(), {
+        tasks.spawn(rounds.clone().go("the time", self.settings.heartbeat, {
             let mut was_off = false;
             async move |runner| runner.look_at_clocks(&mut was_off).await
         }));
-        tasks.spawn(self.clone().round("jobs of the dead", every * SELDOM, stop.clone(), {
+        tasks.spawn(rounds.clone().go("jobs of the dead", every * SELDOM, {
             let mut seen = Seen::default();
             async move |runner| {
                 runner.ledger.clear_up_cancelled().await?;
@@ -60,62 +95,42 @@ impl Runner {
             tasks.spawn(self.clone().replies(stop.clone()));
         }
         tasks.spawn(
-            self.clone()
-                .round("approvals that ran out", every * SELDOM, stop.clone(), async |runner| {
+            rounds
+                .clone()
+                .go("approvals that ran out", every * SELDOM, async |runner| {
                     runner.ledger.learn_policy().await?;
                     runner.ledger.expire_approvals().await.map(drop)
                 }),
         );
-        tasks.spawn(self.clone().round(
-            "what is kept long enough",
-            every * PRUNE_EVERY,
-            stop.clone(),
-            async |runner| {
-                purge_deleted_users(&runner.ledger).await?;
-                runner.ledger.forget_lost_workers().await?;
-                let keep = runner.settings.spool_keep.as_millis() as i64;
-                runner.ledger.forget_names(keep).await?;
-                runner.ledger.forget_allowances().await?;
-                while runner.ledger.prune_spool(keep).await?.is_more {}
-                Ok(())
-            },
-        ));
-        if let Some(configured) = self.settings.keep_jobs {
-            tasks.spawn(self.clone().round(
-                "jobs that ended long ago",
-                every * PRUNE_EVERY,
-                stop.clone(),
-                async move |runner| {
-                    let policy = LedgerPolicy::of(&runner.ledger.learn_policy().await?);
-                    let keep = policy.keep_jobs(Some(configured)).unwrap_or(configured).as_millis() as i64;
-                    let mut through = LookedThrough::default();
-                    while runner.ledger.remove_jobs(keep, &mut through).await? {}
-                    while runner.ledger.remove_brought(keep, &mut through).await? {}
-                    while runner.ledger.clear_removed().await? {}
-                    while runner.ledger.give_room_back().await? {}
+        tasks.spawn(
+            rounds
+                .clone()
+                .go("what is kept long enough", every * PRUNE_EVERY, async |runner| {
+                    purge_deleted_users(&runner.ledger).await?;
+                    runner.ledger.forget_lost_workers().await?;
+                    let keep = runner.settings.spool_keep.as_millis() as i64;
+                    runner.ledger.forget_names(keep).await?;
+                    runner.ledger.forget_allowances().await?;
+                    while runner.ledger.prune_spool(keep).await?.is_more {}
                     Ok(())
-                },
-            ));
+                }),
+        );
+        if let Some(configured) = self.settings.keep_jobs {
+            tasks.spawn(
+                rounds
+                    .clone()
+                    .go("jobs that ended long ago", every * PRUNE_EVERY, async move |runner| {
+                        let policy = LedgerPolicy::of(&runner.ledger.learn_policy().await?);
+                        let keep = policy.keep_jobs(Some(configured)).unwrap_or(configured).as_millis() as i64;
+                        let mut through = LookedThrough::default();
+                        while runner.ledger.remove_jobs(keep, &mut through).await? {}
+                        while runner.ledger.remove_brought(keep, &mut through).await? {}
+                        while runner.ledger.clear_removed().await? {}
+                        while runner.ledger.give_room_back().await? {}
+                        Ok(())
+                    }),
+            );
         }
-    }
-
-    /// Does something again and again until `stop`.
-    async fn round(
-        self,
-        what: &'static str,
-        every: Duration,
-        stop: CancellationToken,
-        mut turn: impl AsyncFnMut(&Self) -> Result<(), DbError>,
-    ) {
-        let going_round = async {
-            let mut was_out = false;
-            loop {
-                let done = turn(&self).await;
-                self.tell_of(what, done, &mut was_out, &stop);
-                tokio::time::sleep(every).await;
-            }
-        };
-        stop.run_until_cancelled(going_round).await;
     }
 
     /// Says when the ledger cannot be asked for something, and when it can again.

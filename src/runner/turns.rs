@@ -14,12 +14,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::Runner;
 use crate::backoff::Backoff;
+use crate::clock::Clock;
 use crate::db::DbError;
 use crate::ledger::{BatchTurn, ChangeSet, Claim, InTheWay, Scope, WaitingBatch};
 use crate::lock::lock;
 
-/// How often others are asked whether they are done.
+/// How often others are asked whether they are done, while several are.
 const ASK: Backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(20));
+/// A batch that waits for one other asks again after this part of the time it has waited for it, so
+/// that it loses no more than that.
+const PART: u32 = 8;
 /// How often a batch finds in its way what others left, before it is given back so that its worker can take that up.
 const LEFT_ASKS: u64 = 6;
 
@@ -155,6 +159,36 @@ impl Turns {
     }
 }
 
+/// Asks of others whether they are done.
+#[derive(Debug, Default)]
+struct Asks {
+    /// Since there is just one in the way, or several.
+    asked: u64,
+    slept: Duration,
+    is_next: bool,
+}
+
+impl Asks {
+    /// How long to wait before the next one, where so many are in the way.
+    fn pause(&mut self, others: usize, clock: &Clock) -> Duration {
+        let is_next = others == 1;
+        if is_next != self.is_next {
+            *self = Self {
+                is_next,
+                ..Self::default()
+            };
+        }
+        self.asked += 1;
+        let pause = if is_next {
+            (self.slept / PART).clamp(ASK.first, ASK.longest)
+        } else {
+            ASK.jittered(self.asked, clock)
+        };
+        self.slept += pause;
+        pause
+    }
+}
+
 fn job_of(claims: &[Claim]) -> Option<i64> {
     match claims {
         [one] => Some(one.job),
@@ -185,7 +219,7 @@ impl Runner {
         let places = places.unwrap_or(ChangeSet::all());
         let mut changes = is_news.then(|| self.turns.known(turn)).flatten();
         let mut came = Came::AtOnce;
-        let (mut asked, mut left) = (0, 0);
+        let (mut asks, mut left) = (Asks::default(), 0);
         loop {
             let (waited, known) = self.turns.comes(turn, job, &places).await;
             if waited {
@@ -202,18 +236,20 @@ impl Runner {
                 known,
                 is_of_one_job: self.scope != Scope::All,
             };
-            match self.ledger.in_the_way(&waiting, changes.take()).await? {
+            let others = match self.ledger.in_the_way(&waiting, changes.take()).await? {
                 InTheWay::Nothing => return Ok(came),
-                InTheWay::AtWork => {}
-                InTheWay::Left => left += 1,
-            }
+                InTheWay::AtWork(others) => others.get(),
+                InTheWay::Left => {
+                    left += 1;
+                    0
+                }
+            };
             // A worker for one job cannot take up what is of others.
             if self.scope == Scope::All && (left > LEFT_ASKS || leaving.is_cancelled()) {
                 return Ok(Came::Never);
             }
             came = Came::Later;
-            asked += 1;
-            tokio::time::sleep(ASK.jittered(asked, self.ledger.clock())).await;
+            tokio::time::sleep(asks.pause(others, self.ledger.clock())).await;
         }
     }
 }
@@ -286,6 +322,20 @@ mod tests {
         let same_job = hold(&turns, 3, Some(8));
         assert_eq!(comes(&turns, 3, Some(8), &[3]), Some(false));
         drop(same_job);
+    }
+
+    #[test]
+    fn the_next_one_asks_often_and_those_behind_it_seldom() {
+        let (clock, mut asks) = (Clock::system(), Asks::default());
+        let mut after = |others: usize, times: usize| -> (usize, Duration) {
+            let pauses: Vec<Duration> = (0..times).map(|_| asks.pause(others, &clock)).collect();
+            (pauses.len(), pauses.last().copied().unwrap_or_default())
+        };
+        assert!(after(3, 20).1 >= ASK.longest / 2, "there are others before it");
+        assert_eq!(after(1, 20).1, ASK.first, "it has become the next");
+        assert!(after(1, 50).1 < ASK.longest / 4);
+        assert_eq!(after(1, 1_000).1, ASK.longest, "that one takes its time");
+        assert_eq!(after(1, 1).1, ASK.longest);
     }
 
     #[tokio::test]

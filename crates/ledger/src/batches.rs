@@ -10,6 +10,8 @@
 //! job, and can take up nothing else, waits for it no longer than two leases. A chunk that came to nothing and is tried later has
 //! lost its turn, and so has one whose job is paused.
 
+use std::num::NonZeroUsize;
+
 use serde::Serialize;
 
 use super::Ledger;
@@ -111,8 +113,8 @@ pub struct WaitingBatch {
 pub enum InTheWay {
     /// Nothing: its turn has come.
     Nothing,
-    /// Somebody is at work.
-    AtWork,
+    /// So many are at work.
+    AtWork(NonZeroUsize),
     /// Somebody died, and nobody has taken up what they left.
     Left,
 }
@@ -397,7 +399,7 @@ fn encode<T: Serialize>(chunks: &[T]) -> Result<String, DbError> {
 fn in_the_way(tx: &mut dyn Tx, waiting: &WaitingBatch, now: i64) -> Result<InTheWay, DbError> {
     let sql = format!("SELECT {IN_HAND} FROM batches WHERE turn < $1 ORDER BY turn");
     let rows = tx.query(&sql, &[waiting.turn.number.into()])?;
-    let mut found = InTheWay::Nothing;
+    let (mut at_work, mut is_left) = (0, false);
     for row in rows {
         let batch = HeldBatch::read(&row)?;
         let meets = batch.places.as_ref().is_none_or(|places| places.meet(&waiting.places));
@@ -405,12 +407,17 @@ fn in_the_way(tx: &mut dyn Tx, waiting: &WaitingBatch, now: i64) -> Result<InThe
         if !meets || is_known || batch.is_of(waiting.job) || (waiting.is_of_one_job && batch.is_abandoned(now)) {
             continue;
         }
-        if !batch.is_left(now) {
-            return Ok(InTheWay::AtWork);
+        if batch.is_left(now) {
+            is_left = true;
+        } else {
+            at_work += 1;
         }
-        found = InTheWay::Left;
     }
-    Ok(found)
+    Ok(match NonZeroUsize::new(at_work) {
+        Some(at_work) => InTheWay::AtWork(at_work),
+        None if is_left => InTheWay::Left,
+        None => InTheWay::Nothing,
+    })
 }
 
 impl Ledger {

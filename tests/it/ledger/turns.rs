@@ -1,5 +1,7 @@
 //! The order in which what was claimed takes effect, and who takes up what a worker leaves.
 
+use std::num::NonZeroUsize;
+
 use tenantry_foundation::clock::Clock;
 use tenantry_ledger::{BatchTurn, ChangeSet, Claim, InTheWay, Job, JobState, Ledger, Together, WaitingBatch};
 
@@ -8,6 +10,7 @@ use super::together::{close_all, queued};
 use crate::place::{On, Place, by, claimant, on_both};
 
 const LEASE: i64 = 3_000;
+const ONE_AT_WORK: InTheWay = InTheWay::AtWork(NonZeroUsize::MIN);
 
 fn together() -> Together {
     Together {
@@ -56,13 +59,13 @@ on_both! {
         assert_eq!((first[0].has_others, second[0].has_others), (false, true));
         let (here, there) = (ChangeSet::of(&[1], false), ChangeSet::of(&[2], false));
         let other = waiting(&second, there.clone());
-        assert_eq!(in_the_way(&ledger, &other, None).await, InTheWay::AtWork, "nobody knows what the first one changes");
+        assert_eq!(in_the_way(&ledger, &other, None).await, ONE_AT_WORK, "nobody knows what the first one changes");
         assert_eq!(in_the_way(&ledger, &waiting(&first, here.clone()), Some(here.clone())).await, InTheWay::Nothing);
         let is_told = !place.url.starts_with("sqlite");
-        let expected = if is_told { InTheWay::Nothing } else { InTheWay::AtWork };
+        let expected = if is_told { InTheWay::Nothing } else { ONE_AT_WORK };
         assert_eq!(in_the_way(&ledger, &other, None).await, expected);
         let same = waiting(&second, ChangeSet::of(&[1, 2], false));
-        assert_eq!(in_the_way(&ledger, &same, None).await, InTheWay::AtWork);
+        assert_eq!(in_the_way(&ledger, &same, None).await, ONE_AT_WORK);
         close_all(&ledger, &first).await;
         assert_eq!(in_the_way(&ledger, &same, None).await, InTheWay::Nothing);
     }
@@ -89,7 +92,7 @@ on_both! {
         assert_eq!(in_the_way(&ledger, &waiting(&second, ChangeSet::all()), None).await, InTheWay::Left);
         let taken = claim(&ledger, "third").await;
         assert_eq!(told(&taken, &jobs), left);
-        assert_eq!(in_the_way(&ledger, &waiting(&second, ChangeSet::all()), None).await, InTheWay::AtWork);
+        assert_eq!(in_the_way(&ledger, &waiting(&second, ChangeSet::all()), None).await, ONE_AT_WORK);
         close_all(&ledger, &taken).await;
         assert_eq!(in_the_way(&ledger, &waiting(&second, ChangeSet::all()), None).await, InTheWay::Nothing);
     }
