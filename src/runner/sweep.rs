@@ -26,14 +26,14 @@ const FIRST_WITHIN: Duration = Duration::from_millis(500);
 
 /// What goes round beside the work of a runner.
 #[derive(Clone)]
-struct Rounds {
+struct SweepRounds {
     runner: Runner,
     /// Held by the one that goes round for the first time.
     first: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
-impl Rounds {
+impl SweepRounds {
     /// Does something again and again until the worker stops.
     async fn go(self, what: &'static str, every: Duration, mut turn: impl AsyncFnMut(&Runner) -> Result<(), DbError>) {
         let going_round = async {
@@ -54,7 +54,7 @@ impl Runner {
     /// Sweeps until `stop`. What fails is tried again at the next turn.
     pub(super) fn sweep(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         let every = self.settings.sweep_every;
-        let rounds = Rounds {
+        let rounds = SweepRounds {
             runner: self.clone(),
             first: Arc::new(Semaphore::new(1)),
             stop: stop.clone(),

@@ -48,6 +48,7 @@ use tenantry_jobs::{Change, CustomerRef, NewUser, Problem, Request, ValueDoubt, 
 use super::doubts::Doubts;
 use super::listing::ListRequest;
 use super::{Applied, Called, Expected, Names, Preview, RowRequest, SeatNeed, Verdict};
+use lookup::CustomerDetails;
 use session::{Task, UnitOfWork};
 use tenantry_foundation::db::{DbError, Tx};
 use tenantry_ledger::{Installation, RowOutcome};
@@ -168,7 +169,10 @@ impl Prepared {
     /// Looks up the customers of some rows.
     pub fn learn(&mut self, tx: &mut dyn Tx, rows: &[RowRequest<'_>]) -> Result<(), DbError> {
         self.directory
-            .learn(tx, rows.iter().filter_map(|row| row.request.customer()))
+            .learn(tx, rows.iter().filter_map(|row| row.request.customer()))?;
+        let details = rows.iter().map(|row| CustomerDetails::of(&row.request));
+        self.directory
+            .know(tx, details.fold(CustomerDetails::default(), CustomerDetails::with))
     }
 
     /// The customers that were looked up, once no row is to be laid out any more.

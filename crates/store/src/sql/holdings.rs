@@ -3,16 +3,20 @@
 use tenantry_jobs::{CustomerRef, Holdings, Naming, OwnSubscription};
 
 use super::Prepared;
+use super::lookup::CustomerDetails;
 use tenantry_foundation::db::{DbError, Tx};
 
 impl Prepared {
     /// What a customer that was looked up holds of that; `None` where there is no such customer.
     pub fn holdings(
-        &self,
+        &mut self,
         tx: &mut dyn Tx,
         customer: CustomerRef<'_>,
         naming: Naming,
     ) -> Result<Option<Holdings>, DbError> {
+        if naming == Naming::Sku {
+            self.directory.know(tx, CustomerDetails::SKUS)?;
+        }
         let Ok(customer) = self.directory.find(customer) else {
             return Ok(None);
         };
@@ -20,7 +24,7 @@ impl Prepared {
             Naming::Subscription => Holdings::Subscriptions(subscriptions(tx, customer.id)?),
             Naming::Sku => {
                 let pairs = customer
-                    .skus
+                    .skus()
                     .iter()
                     .map(|sku| (sku.part_number.clone(), sku.id.clone()));
                 Holdings::Skus(pairs.collect())

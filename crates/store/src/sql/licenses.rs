@@ -24,7 +24,7 @@ pub(super) struct AssignLicensesTask {
 
 impl AssignLicensesTask {
     pub(super) fn new(row: u64, change: &LicenseChange<'_>, directory: &Directory) -> Result<Self, Problem> {
-        let held = directory.find(change.user.customer)?.skus.clone();
+        let held = directory.find(change.user.customer)?.skus().to_vec();
         let user = Named::new(row, change.user, directory)?;
         let resolve = |column: &'static str, names: &[&str]| {
             let found = names.iter().map(|name| sku(column, name, &held).cloned());

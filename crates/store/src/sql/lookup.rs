@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use tenantry_jobs::{CustomerRef, Held, Problem, code, held_sku, key};
+use tenantry_jobs::{Change, CustomerRef, Held, Problem, Request, code, held_sku, key};
 
 use super::record::ENDED;
 use crate::company::unknown_customer;
-use tenantry_foundation::db::{DbError, Tx, Value};
+use tenantry_foundation::db::{DbError, Row, Tx, Value};
 use uuid::Uuid;
 
 /// The customers rows have named so far.
@@ -17,6 +17,9 @@ pub(super) struct Directory {
     /// domains or external ids.
     by_text: HashMap<String, Found>,
     by_id: HashMap<i64, usize>,
+    /// How many of them have their domains, and their SKUs, looked up. They are the first ones.
+    with_domains: usize,
+    with_skus: usize,
     /// Of subscriptions by their ids: who holds one, and what it is. Nothing if there is no such subscription.
     products: HashMap<Uuid, Option<(i64, String)>>,
 }
@@ -36,8 +39,73 @@ pub(super) struct Customer {
     pub(super) ended: bool,
     /// Whether there are deleted users of it.
     pub(super) has_deleted_users: bool,
-    pub(super) domains: Vec<String>,
-    pub(super) skus: Vec<Sku>,
+    domains: Option<Vec<String>>,
+    skus: Option<Vec<Sku>>,
+}
+
+impl Customer {
+    /// All its domains, which [have been looked up](Directory::know).
+    pub(super) fn domains(&self) -> &[String] {
+        debug_assert!(self.domains.is_some(), "its domains were not looked up");
+        self.domains.as_deref().unwrap_or_default()
+    }
+
+    /// Its SKUs, which [have been looked up](Directory::know).
+    pub(super) fn skus(&self) -> &[Sku] {
+        debug_assert!(self.skus.is_some(), "its SKUs were not looked up");
+        self.skus.as_deref().unwrap_or_default()
+    }
+}
+
+/// What rows need of their customers beyond who they are.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct CustomerDetails {
+    pub(super) domains: bool,
+    pub(super) skus: bool,
+}
+
+impl CustomerDetails {
+    pub(super) const SKUS: Self = Self {
+        domains: false,
+        skus: true,
+    };
+    const DOMAINS: Self = Self {
+        domains: true,
+        skus: false,
+    };
+
+    pub(super) fn of(request: &Request<'_>) -> Self {
+        let Request::Change(change) = request else {
+            return Self::default();
+        };
+        match change {
+            Change::CreateUser(user) => Self {
+                domains: true,
+                skus: !user.licenses.is_empty(),
+            },
+            Change::UpdateUser(patch) => Self {
+                domains: patch.new_name.is_some(),
+                skus: false,
+            },
+            Change::SetSeats(_) | Change::AssignLicenses(_) => Self::SKUS,
+            Change::CreateCustomer(_)
+            | Change::UpdateCustomer(_)
+            | Change::DeleteUser(_)
+            | Change::RestoreUser(_)
+            | Change::ResetPassword(_)
+            | Change::SetSubscription(_)
+            | Change::SuspendSubscription(_)
+            | Change::RemoveRelationship(_)
+            | Change::SwitchSubscription(_) => Self::default(),
+        }
+    }
+
+    pub(super) fn with(self, other: Self) -> Self {
+        Self {
+            domains: self.domains || other.domains,
+            skus: self.skus || other.skus,
+        }
+    }
 }
 
 /// A SKU a customer holds.
@@ -47,6 +115,17 @@ pub(super) struct Sku {
     pub(super) part_number: String,
     pub(super) seats: i64,
     pub(super) assigned: i64,
+}
+
+impl Sku {
+    fn read(row: &Row) -> Result<Self, DbError> {
+        Ok(Self {
+            id: row.text(0)?.to_owned(),
+            part_number: row.text(1)?.to_owned(),
+            seats: row.int(2)?,
+            assigned: row.int(3)?,
+        })
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -66,8 +145,9 @@ impl Directory {
         named: impl Iterator<Item = CustomerRef<'a>>,
     ) -> Result<(), DbError> {
         let mut wanted: HashMap<&'a str, CustomerRef<'a>> = HashMap::new();
-        let mut last = "";
+        let (mut last, mut are_confirmed) = ("", false);
         for reference in named {
+            are_confirmed |= matches!(reference, CustomerRef::Confirmed { .. });
             // Files are mostly sorted by customer; the common case is the row before's.
             let text = reference.as_written();
             if text != last {
@@ -77,6 +157,14 @@ impl Directory {
                 }
             }
         }
+        self.look_up(tx, wanted)?;
+        if are_confirmed {
+            self.know(tx, CustomerDetails::DOMAINS)?;
+        }
+        Ok(())
+    }
+
+    fn look_up(&mut self, tx: &mut dyn Tx, wanted: HashMap<&str, CustomerRef<'_>>) -> Result<(), DbError> {
         if wanted.is_empty() {
             return Ok(());
         }
@@ -90,24 +178,26 @@ impl Directory {
                     CustomerRef::Id(id, _) => Some(id.to_string()),
                     _ => None,
                 };
+                let domain = key::domain(text);
+                let domain = domain.contains('.').then(|| domain.as_ref().into());
                 vec![
-                    key::domain(text).as_ref().into(),
+                    domain.unwrap_or(Value::Null),
                     key::fold(text).as_ref().into(),
                     id.into(),
                 ]
             })
             .collect();
         let found = tx.query_each(
-            "SELECT c.id, c.user_count, c.tenant_id, c.domain, c.relationship,
-               CASE WHEN EXISTS (SELECT 1 FROM deleted_users d WHERE d.customer = c.id) THEN 1 ELSE 0 END AS deleted, c.company_name, c.external_key
-             FROM (SELECT customer AS id FROM domains WHERE domain_key = $1
-                UNION ALL SELECT id FROM customers WHERE external_key = $2
-                UNION ALL SELECT id FROM customers WHERE tenant_id = $3) f JOIN customers c ON c.id = f.id",
+            &format!(
+                "SELECT c.*, CASE WHEN EXISTS (SELECT 1 FROM deleted_users d WHERE d.customer = c.id) THEN 1 ELSE 0 END AS deleted
+                 FROM (SELECT {CUSTOMER} FROM domains d JOIN customers c ON c.id = d.customer WHERE d.domain_key = $1
+                    UNION ALL SELECT {CUSTOMER} FROM customers c WHERE c.external_key = $2
+                    UNION ALL SELECT {CUSTOMER} FROM customers c WHERE c.tenant_id = $3) c"
+            ),
             &keys,
         )?;
         let unknown = texts.iter().zip(&found).filter(|(_, rows)| rows.is_empty());
         let of_name = companies(tx, unknown.map(|(text, _)| *text))?;
-        let known = self.customers.len();
         for (text, mut rows) in texts.into_iter().zip(found) {
             // One that is found in several ways is one.
             let mut ids = BTreeSet::new();
@@ -121,11 +211,11 @@ impl Directory {
                         tenant_id: row.text(2)?.to_owned(),
                         domain: row.text(3)?.to_owned(),
                         ended: row.text(4)? == ENDED,
-                        has_deleted_users: row.int(5)? != 0,
-                        company_name: row.text_or_empty(6)?.to_owned(),
-                        external_key: row.text_or_empty(7)?.to_owned(),
-                        domains: Vec::new(),
-                        skus: Vec::new(),
+                        company_name: row.text_or_empty(5)?.to_owned(),
+                        external_key: row.text_or_empty(6)?.to_owned(),
+                        has_deleted_users: row.int(7)? != 0,
+                        domains: None,
+                        skus: None,
                     };
                     let customers = &mut self.customers;
                     let position = *self.by_id.entry(customer.id).or_insert_with(|| {
@@ -141,37 +231,44 @@ impl Directory {
             };
             self.by_text.insert(text.to_owned(), found);
         }
-        self.load_details(tx, known)
+        Ok(())
     }
 
-    /// Domains and SKUs of the customers from position `from` on.
-    fn load_details(&mut self, tx: &mut dyn Tx, from: usize) -> Result<(), DbError> {
-        let customers = &mut self.customers[from..];
-        let ids: Vec<Vec<Value>> = customers.iter().map(|customer| vec![customer.id.into()]).collect();
-        let mut found = tx
-            .query_all(&[
-                ("SELECT domain FROM domains WHERE customer = $1", &ids),
-                (
-                    "SELECT sku_id, part_number, seats, assigned FROM subscribed_skus WHERE customer = $1 ORDER BY sku_id",
-                    &ids,
-                ),
-            ])?
-            .into_iter();
-        let (domains, skus) = (found.next().unwrap_or_default(), found.next().unwrap_or_default());
-        for ((customer, domains), skus) in customers.iter_mut().zip(domains).zip(skus) {
-            customer.domains = domains
-                .iter()
-                .map(|row| row.text(0).map(str::to_owned))
-                .collect::<Result<_, _>>()?;
-            let sku = |row: &tenantry_foundation::db::Row| {
-                Ok(Sku {
-                    id: row.text(0)?.to_owned(),
-                    part_number: row.text(1)?.to_owned(),
-                    seats: row.int(2)?,
-                    assigned: row.int(3)?,
-                })
-            };
-            customer.skus = skus.iter().map(sku).collect::<Result<_, DbError>>()?;
+    /// Looks up details of all customers that are known so far and do not have them yet.
+    pub(super) fn know(&mut self, tx: &mut dyn Tx, details: CustomerDetails) -> Result<(), DbError> {
+        let all = self.customers.len();
+        let ids = |from: usize, is_wanted: bool| -> Vec<Vec<Value>> {
+            let wanted = self.customers[from..].iter().filter(|_| is_wanted);
+            wanted.map(|customer| vec![customer.id.into()]).collect()
+        };
+        let domains_of = ids(self.with_domains, details.domains);
+        let skus_of = ids(self.with_skus, details.skus);
+        let queries = [
+            ("SELECT domain FROM domains WHERE customer = $1", domains_of.as_slice()),
+            (
+                "SELECT sku_id, part_number, seats, assigned FROM subscribed_skus WHERE customer = $1 ORDER BY sku_id",
+                &skus_of,
+            ),
+        ];
+        let queries: Vec<(&str, &[Vec<Value>])> = queries.into_iter().filter(|(_, ids)| !ids.is_empty()).collect();
+        if queries.is_empty() {
+            return Ok(());
+        }
+        let mut found = tx.query_all(&queries)?.into_iter();
+        if !domains_of.is_empty() {
+            let found = found.next().unwrap_or_default();
+            for (customer, rows) in self.customers[self.with_domains..].iter_mut().zip(found) {
+                let domains = rows.iter().map(|row| row.text(0).map(str::to_owned));
+                customer.domains = Some(domains.collect::<Result<_, _>>()?);
+            }
+            self.with_domains = all;
+        }
+        if !skus_of.is_empty() {
+            let found = found.next().unwrap_or_default();
+            for (customer, rows) in self.customers[self.with_skus..].iter_mut().zip(found) {
+                customer.skus = Some(rows.iter().map(Sku::read).collect::<Result<_, _>>()?);
+            }
+            self.with_skus = all;
         }
         Ok(())
     }
@@ -228,7 +325,8 @@ impl Directory {
         match self.by_text.get(text).unwrap_or(&Found::None(Vec::new())) {
             Found::One(position) => {
                 let customer = &self.customers[*position];
-                let domains = std::iter::once(&customer.domain).chain(&customer.domains);
+                let others = std::iter::once(customer).flat_map(Customer::domains);
+                let domains = std::iter::once(&customer.domain).chain(others);
                 reference.confirm(domains.map(String::as_str), Some(&customer.external_key))?;
                 Ok(customer)
             }
@@ -268,6 +366,8 @@ fn companies<'a>(
     Ok(found)
 }
 
+/// What is read of a customer.
+const CUSTOMER: &str = "c.id, c.user_count, c.tenant_id, c.domain, c.relationship, c.company_name, c.external_key";
 /// Names that are looked for in one statement.
 const NAMES_AT_ONCE: usize = 500;
 /// Customers of one name that are remembered.

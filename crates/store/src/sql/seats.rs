@@ -22,7 +22,7 @@ impl SetSeatsTask {
         let customer = directory.find(seats.customer)?;
         let id = seats.sku_id.to_string();
         let of_name = |sku: &&Sku| key::same(&sku.part_number, seats.part_number);
-        let held = customer.skus.iter().find(of_name);
+        let held = customer.skus().iter().find(of_name);
         if let Some(held) = held.filter(|held| !key::same(&held.id, &id)) {
             let sentence = format!("the customer holds `{}` under another id", held.part_number);
             let problem = Problem::stated(code::CONFLICTING, "sku_id", &id, sentence);

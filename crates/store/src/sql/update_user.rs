@@ -24,8 +24,9 @@ pub(super) struct UpdateUser {
 impl UpdateUser {
     pub(super) fn new(row: u64, patch: &UserPatch<'_>, directory: &Directory) -> Result<Self, Problem> {
         let user = Named::new(row, patch.user, directory)?;
-        let domains = &directory.find(patch.user.customer)?.domains;
-        if let Some(problem) = patch.new_name.and_then(|name| foreign_domain(NEW_NAME, name, domains)) {
+        if let Some(name) = patch.new_name
+            && let Some(problem) = foreign_domain(NEW_NAME, name, directory.find(patch.user.customer)?.domains())
+        {
             return Err(problem);
         }
         Ok(Self {

@@ -163,7 +163,7 @@ impl NewUsers {
         unapproved: Option<String>,
     ) -> Result<(), Problem> {
         let customer = directory.find(user.customer)?;
-        if let Some(problem) = foreign_domain("user_principal_name", user.user_principal_name, &customer.domains) {
+        if let Some(problem) = foreign_domain("user_principal_name", user.user_principal_name, customer.domains()) {
             return Err(problem);
         }
         let licenses = self.licenses(user, customer)?;
@@ -215,7 +215,7 @@ impl NewUsers {
     fn licenses(&mut self, user: &NewUser<'_>, customer: &Customer) -> Result<Vec<u32>, Problem> {
         let mut found = Vec::with_capacity(user.licenses.len());
         for wanted in &user.licenses {
-            let sku = sku("licenses", wanted, &customer.skus)?;
+            let sku = sku("licenses", wanted, customer.skus())?;
             let known = self
                 .skus
                 .iter()
