@@ -61,5 +61,5 @@ pub(crate) async fn preview_sync(
             })
             .await?;
     }
-    Ok(progress.verdict())
+    Ok(progress.verdict(request))
 }

@@ -80,6 +80,9 @@ impl Runner {
             }
             crate::failpoint::hit("after-page");
         }
+        if let Some(problem) = progress.refusal(request) {
+            return Ok(Some(rejected(row, &problem)));
+        }
         let message = progress.message();
         Ok(Some(if progress.is_unchanged() {
             unchanged(row, String::new())

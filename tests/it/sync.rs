@@ -222,6 +222,17 @@ on_both! {
         let users = "SELECT user_principal_name FROM users WHERE user_principal_name LIKE '%alpenblick%'";
         assert_eq!(column(here.db(), users).await, Vec::<String>::new());
         assert_sound(&here).await;
+        // A row about that customer alone has copied nothing.
+        let one = "from,customer\nmirror,alpenblickhotels.onmicrosoft.com\n";
+        let refused = TestJob::new(&here, "sync-customers", one).stores(&stores).submit().await;
+        let Submitted::Refused(mut refusal) = refused else { panic!("it was taken") };
+        let mut told = String::new();
+        let note = &mut |fault: &_| {
+            told = format!("{fault}");
+            Ok(())
+        };
+        refusal.faults.each(1, note).expect("faults");
+        assert!(told.contains("another customer here has the domain"), "{told}");
     }
 
     async fn names_may_pass_from_one_to_another(place: Place) {

@@ -28,7 +28,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tenantry_jobs::Sync;
+use tenantry_jobs::{Problem, Sync, code};
 
 use super::reader::NamedCustomer;
 use super::record::{Object, Record};
@@ -146,6 +146,9 @@ pub struct SyncProgress {
     after: RecordKey,
     counts: [Count; SyncStep::ALL.len()],
     left_out: u64,
+    /// Customers among them.
+    #[serde(default)]
+    customers_left_out: u64,
     /// The first few of what was left out, and why.
     named: Vec<String>,
     /// A running hash of every change, for plans.
@@ -225,8 +228,19 @@ impl SyncProgress {
         self.left_out == 0 && self.counts.iter().all(|count| count.is_none())
     }
 
+    /// Why nothing of what a row is about was copied, if it is about one customer and that one was left out.
+    pub fn refusal(&self, request: &SyncRequest) -> Option<Problem> {
+        let customer = request.customer.as_ref().filter(|_| self.customers_left_out > 0)?;
+        let named = customer.reference();
+        let sentence = format!("left out: {}", self.left_out_text());
+        Some(Problem::stated(code::REFUSED, "customer", named.as_written(), sentence))
+    }
+
     /// What a plan says of a row that would do this.
-    pub fn verdict(&self) -> Verdict {
+    pub fn verdict(&self, request: &SyncRequest) -> Verdict {
+        if let Some(problem) = self.refusal(request) {
+            return Verdict::Reject(problem);
+        }
         if self.is_unchanged() {
             return Verdict::Unchanged;
         }
@@ -271,6 +285,7 @@ impl SyncProgress {
     fn leave_out(&mut self, what: String) {
         self.note(&["left out", &what]);
         self.left_out += 1;
+        self.customers_left_out += u64::from(self.step == Some(SyncStep::Customers));
         if self.named.len() < MOST_NAMED {
             self.named.push(what);
         }
