@@ -233,7 +233,7 @@ impl Runner {
 
     /// Whether it has anything in hand.
     pub(crate) fn is_busy(&self) -> bool {
-        !self.held.is_empty()
+        !self.held.holds_nothing()
     }
 
     /// How long what is in hand stays this worker's without a sign of it.

@@ -111,7 +111,7 @@ impl HeldChunks {
     }
 
     /// Whether nothing is in hand, nor beside it.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(super) fn holds_nothing(&self) -> bool {
         self.places().is_empty()
     }
 
