@@ -63,6 +63,8 @@ pub struct InputLimits {
     pub block_bytes: usize,
     /// The most that a text, or what of a workbook is read, may unzip to. It streams, so this bounds time, not memory.
     pub unzipped_bytes: u64,
+    /// The most elements that what of a workbook is read may have, besides [`ELEMENTS_PER_BYTE`](Self::ELEMENTS_PER_BYTE).
+    pub elements: u64,
     /// The most that may be held of a workbook at once: the texts that cells share, formats, names of sheets.
     pub held_bytes: u64,
     /// The most columns of a header, up to its last name.
@@ -79,6 +81,7 @@ impl Default for InputLimits {
             record_bytes: 4 << 20,
             block_bytes: 8 << 20,
             unzipped_bytes: 4 << 30,
+            elements: 2_000_000,
             held_bytes: 64 << 20,
             columns: 1000,
             cells: 1 << 14,
@@ -88,6 +91,11 @@ impl Default for InputLimits {
 }
 
 impl InputLimits {
+    /// Elements that each byte of a workbook's file may unzip to. Each takes about a microsecond, so that a file makes work only
+    /// as it is long. Spreadsheet programs write less than one for each byte; rows that are alike but for one number, and do not name their cells, have
+    /// nine; a file of nothing but empty rows has a hundred.
+    pub const ELEMENTS_PER_BYTE: u64 = 16;
+
     /// What blocks can address: offsets are of 32 bits, and a block may end one record beyond its limit.
     const MOST: usize = 1 << 30;
 

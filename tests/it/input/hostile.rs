@@ -236,6 +236,32 @@ fn a_workbook_is_weighed_by_what_its_reader_would_hold() {
     }
 }
 
+/// What takes time and no memory.
+#[test]
+fn a_workbook_has_no_more_elements_than_a_file_of_its_size() {
+    let limits = InputLimits {
+        elements: 1000,
+        ..limits()
+    };
+    for of_nothing in ["<row/>", "<row></row>", "<row><c/></row>", "<row><!----></row>"] {
+        let message = told(open(&sheet(&of_nothing.repeat(200_000)).bytes(), limits));
+        assert!(
+            message.contains("elements, far more than a file of its size has") && message.contains("sheet1"),
+            "{of_nothing}: {message}"
+        );
+    }
+    // Rows that are all alike but for one text, without the names of their cells: as many elements as a byte can have.
+    let alike = |n: u32| {
+        format!(
+            "<row><c t=\"str\"><v>{n}</v></c>{}</row>",
+            "<c t=\"s\"><v>5</v></c>".repeat(15)
+        )
+    };
+    let shared = format!("<sst>{}</sst>", "<si><t>GB</t></si>".repeat(6));
+    let book = texts(shared).with_sheet(&(0..5000).map(alike).collect::<String>());
+    open(&book.bytes(), limits).expect("a workbook");
+}
+
 #[test]
 fn what_two_readers_could_take_in_two_ways_is_no_workbook() {
     let damaged = [

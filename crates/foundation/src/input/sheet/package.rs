@@ -32,6 +32,9 @@ pub(super) fn check(archive: &mut (impl Read + Seek), file: &str, limits: InputL
         Ok(true) => return Err(many()),
         Err(error) => return Err(damaged(file, &error.to_string())),
     }
+    let packed = archive
+        .seek(SeekFrom::End(0))
+        .map_err(|error| damaged(file, &error.to_string()))?;
     let zip = ZipArchive::new(archive).map_err(|error| damaged(file, &error.to_string()))?;
     if zip.len() > MOST_PARTS {
         return Err(many());
@@ -42,7 +45,7 @@ pub(super) fn check(archive: &mut (impl Read + Seek), file: &str, limits: InputL
     let mut package = Package {
         file,
         at: BTreeMap::new(),
-        scales: Scales::new(limits),
+        scales: Scales::new(limits, packed),
         zip,
     };
     let names = package.zip.file_names_raw().map(String::from_utf8_lossy);

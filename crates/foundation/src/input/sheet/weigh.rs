@@ -3,8 +3,8 @@
 //!
 //! A few bytes can unzip to gigabytes, a few more to millions of elements, and what a file says about either can be a lie. So each part is
 //! unzipped once and cut into tags and the texts before them, as the reader does. Elements that the reader keeps are charged
-//! for wherever they stand, from one budget for the whole workbook; what streams is held only as long as a row. A part
-//! that is no plain XML, or whose tags do not match, is refused, so that the reader cannot see in it what was not seen here.
+//! for wherever they stand, from one budget for the whole workbook; what streams is held only as long as a row. Whatever its name,
+//! an element takes time, so that there are no more of them than a file of that length has. A part that is no plain XML, or whose tags do not match, is refused, so that the reader cannot see in it what was not seen here.
 
 use std::io::{BufRead, BufReader, Read};
 use std::mem::size_of;
@@ -45,12 +45,19 @@ pub(super) struct Scales {
     limits: InputLimits,
     unzipped: u64,
     held: u64,
+    most_elements: u64,
+    elements: u64,
 }
 
 impl Scales {
-    pub(super) fn new(limits: InputLimits) -> Self {
+    /// For a workbook whose file is of that length.
+    pub(super) fn new(limits: InputLimits, packed: u64) -> Self {
+        let of_file = packed.saturating_mul(InputLimits::ELEMENTS_PER_BYTE);
+        let most_elements = limits.elements.saturating_add(of_file);
         Self {
             limits,
+            most_elements,
+            elements: most_elements,
             unzipped: limits.unzipped_bytes,
             held: limits.held_bytes,
         }
@@ -87,6 +94,15 @@ impl Scales {
                 Unfit::TooLarge(format!("more than {most} bytes"))
             })?;
             let tag = token.tag();
+            // Of ends there are no more than of beginnings; comments are as much work as elements.
+            if tag.is_none_or(|tag| !tag.starts_with(b"/")) {
+                self.elements = self.elements.checked_sub(1).ok_or_else(|| {
+                    let most = self.most_elements;
+                    Unfit::TooLarge(format!(
+                        "more than {most} elements, far more than a file of its size has"
+                    ))
+                })?;
+            }
             let mut bytes = held.text(token.text() as u64);
             if let Some(tag) = tag {
                 nesting.enter(tag)?;
