@@ -161,11 +161,22 @@ pub(crate) fn clipped(value: &str) -> Cow<'_, str> {
 
 /// The candidate nearest to `wanted`, if one is near enough to be what was meant. Case is ignored.
 pub fn nearest<'c>(wanted: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    /// What people type is shorter, and comparing takes as long as both lengths multiplied.
+    const LONGEST: usize = 1000;
+    let length = wanted.chars().take(LONGEST + 1).count();
+    if length > LONGEST {
+        return None;
+    }
     let wanted = wanted.to_lowercase();
+    let near = |other: usize| (other.max(length) / 3).max(1);
     candidates
         .into_iter()
-        .map(|c| (strsim::damerau_levenshtein(&wanted, &c.to_lowercase()), c))
-        .filter(|(distance, c)| *distance <= (c.chars().count().max(wanted.chars().count()) / 3).max(1))
+        .map(|c| (c, c.chars().take(2 * LONGEST).count()))
+        // They differ by no less than their lengths do.
+        .filter(|(_, other)| other.abs_diff(length) <= near(*other))
+        .map(|(c, other)| (strsim::damerau_levenshtein(&wanted, &c.to_lowercase()), near(other), c))
+        .filter(|(distance, near, _)| distance <= near)
+        .map(|(distance, _, c)| (distance, c))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, c)| c)
 }
@@ -402,6 +413,24 @@ mod tests {
                 (problem.to_string().as_str(), problem.sentence().as_str()),
                 (shown, sentence)
             );
+        }
+    }
+
+    #[test]
+    fn what_is_near_is_found_and_what_is_long_is_not_compared() {
+        let all = ["customer", "display_name", "user_principal_name"];
+        for (wanted, near) in [
+            ("Costumer", Some("customer")),
+            ("user_principal_nam", Some("user_principal_name")),
+            ("c", None),
+            ("customer_customer", None),
+        ] {
+            assert_eq!(nearest(wanted, all), near, "{wanted}");
+        }
+        let long = "x".repeat(4 << 20);
+        for _ in 0..1000 {
+            assert_eq!(nearest(&long, all), None);
+            assert_eq!(nearest("display", [long.as_str(), "displays"]), Some("displays"));
         }
     }
 
