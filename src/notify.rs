@@ -6,6 +6,19 @@ use crate::queue::{Queue, QueueError, RedisQueue};
 /// Entries kept in a stream that others are to read, roughly: one that nobody reads must not fill Redis.
 pub(crate) const KEPT: usize = 10_000;
 
+/// Characters of a stream's name at most.
+const LONGEST_NAME: usize = 200;
+
+/// Whether `stream` can be told outcomes: it is none of ours, whose keys begin with `prefix`.
+pub(crate) fn is_reply_stream(stream: &str, prefix: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ":._{}-".contains(c);
+    let ours = stream
+        .strip_prefix(prefix)
+        .and_then(|rest| rest.strip_prefix(':'))
+        .is_some_and(|name| ["tickets", "inbox", "pace", "doctor"].contains(&name.split(':').next().unwrap_or(name)));
+    (1..=LONGEST_NAME).contains(&stream.len()) && stream.chars().all(plain) && !ours
+}
+
 /// Tells an outcome, a JSON object, to whoever reads the stream `reply_to`.
 pub async fn reply(queue: &Queue, reply_to: &str, outcome: &str) -> Result<(), QueueError> {
     let Queue::Redis(queue) = queue else {
@@ -16,6 +29,11 @@ pub async fn reply(queue: &Queue, reply_to: &str, outcome: &str) -> Result<(), Q
 
 /// As [`reply`], over this Redis.
 pub(crate) async fn tell(queue: &RedisQueue, reply_to: &str, outcome: &str) -> Result<(), QueueError> {
+    // What the ledger says is not believed to be a stream of somebody else's.
+    if !is_reply_stream(reply_to, queue.prefix()) {
+        tracing::error!("an outcome cannot be told: {reply_to:?} is no stream that replies go to");
+        return Ok(());
+    }
     let mut connection = queue.connection().await?;
     let told = redis::cmd("XADD")
         .arg(reply_to)

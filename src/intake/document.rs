@@ -210,15 +210,5 @@ impl JobRows {
     }
 }
 
-/// Whether `stream` can be told outcomes.
-pub(crate) fn is_reply_stream(stream: &str, prefix: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || ":._{}-".contains(c);
-    let ours = stream
-        .strip_prefix(prefix)
-        .and_then(|rest| rest.strip_prefix(':'))
-        .is_some_and(|name| ["tickets", "inbox", "pace", "doctor"].contains(&name.split(':').next().unwrap_or(name)));
-    (1..=LONGEST_NAME).contains(&stream.len()) && stream.chars().all(plain) && !ours
-}
-
 #[cfg(test)]
 mod tests;

@@ -8,10 +8,9 @@ use tenantry_jobs::{JobKind, nearest};
 
 use super::super::Reason;
 use super::super::members::{Members, Sort, child, text};
-use super::{
-    DocumentSender, FileDocument, JobDocument, JobRows, KEYS, LONGEST_NAME, PARAMETER_KEYS, code, is_reply_stream,
-};
+use super::{DocumentSender, FileDocument, JobDocument, JobRows, KEYS, LONGEST_NAME, PARAMETER_KEYS, code};
 use crate::ledger::{Parameters, person};
+use crate::notify::is_reply_stream;
 
 /// Faults told of one by one; a document with more is beyond fixing by hand.
 const MOST_FAULTS: usize = 10_000;

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::notify::is_reply_stream;
 
 /// The schema of the document.
 const SCHEMA: &str = include_str!("../job-document.schema.json");

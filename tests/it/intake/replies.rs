@@ -157,3 +157,25 @@ on_both! {
         }
     }
 }
+
+on_both! {
+    /// Whoever writes to the ledger's database has no outcome told where documents come in.
+    async fn what_the_ledger_says_is_no_way_into_streams_of_ours(place: Place) {
+        let server = RedisServer::shared().await;
+        let mut desk = Desk::new(server).await;
+        let ledger = place.ledger().await;
+        crate::place::apply(&ledger, "add-customer", crate::place::CUSTOMERS).await;
+        let to = format!("{}-replies", desk.prefix);
+        send(&mut desk, &phone("+49 30 1", None, Some(&to))).await;
+        // Its job is recorded, and nobody has told the outcome.
+        drain(&place, server, &desk, "before-replied").await;
+        for name in ["inbox", "inbox:rejected", "tickets:1"] {
+            let stream = format!("{}:{name}", desk.prefix);
+            let sql = "UPDATE jobs SET reply_to = $1, replied_at = NULL, reply_until = 0 WHERE kind = 'update-account'";
+            let param = stream.clone().into();
+            assert!(ledger.db().write(move |tx| tx.exec(sql, &[param])).await.expect("written") > 0);
+            assert!(drain(&place, server, &desk, "").await);
+            assert_eq!(told(&mut desk, &stream).await, [] as [Value; 0], "{name}");
+        }
+    }
+}
