@@ -265,8 +265,10 @@ pub(crate) fn definition() -> clap::Command {
 fn parsed() -> Cli {
     let typed: Vec<OsString> = std::env::args_os().collect();
     let mut definition = help::with_columns(definition(), &typed);
-    let matches = definition.clone().get_matches_from(typed);
-    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut definition).exit())
+    let matches = definition.clone().try_get_matches_from(typed);
+    matches
+        .and_then(|matches| Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut definition)))
+        .unwrap_or_else(|error| eyes::of_what_was_typed(error).exit())
 }
 
 /// Runs the command line of this process.

@@ -6,6 +6,8 @@
 
 use std::io::{self, Write};
 
+use clap::error::ContextValue;
+
 /// Writes to a terminal, or to something else.
 pub(super) struct ForEyes<W: Write> {
     inner: W,
@@ -40,6 +42,23 @@ impl<W: Write> ForEyes<W> {
 /// A text of one line, with everything escaped that is not to be seen in it.
 pub(super) fn printable(text: &str) -> String {
     tenantry_jobs::printable(text).into_owned()
+}
+
+/// What is wrong with what was typed, in which that stands as it can be seen.
+pub(super) fn of_what_was_typed(mut error: clap::Error) -> clap::Error {
+    let seen = |value: &ContextValue| match value {
+        ContextValue::String(text) => Some(ContextValue::String(printable(text))),
+        ContextValue::Strings(texts) => {
+            let texts = texts.iter().map(|text| printable(text));
+            Some(ContextValue::Strings(texts.collect()))
+        }
+        _ => None,
+    };
+    let all = error.context().filter_map(|(kind, value)| Some((kind, seen(value)?)));
+    for (kind, value) in all.collect::<Vec<_>>() {
+        error.insert(kind, value);
+    }
+    error
 }
 
 /// A text of lines with everything escaped that is none of theirs.

@@ -91,7 +91,11 @@ fn fault(text: &str) -> Result<(InjectedFault, f64), String> {
             .iter()
             .filter_map(InjectedFault::to_possible_value);
         let all: Vec<String> = all.map(|one| one.get_name().to_owned()).collect();
-        format!("there is no fault `{name}`; there are {}", all.join(", "))
+        format!(
+            "there is no fault `{}`; there are {}",
+            super::eyes::printable(name),
+            all.join(", ")
+        )
     })?;
     let probability = probability.parse().ok().filter(|p| (0.0..=1.0).contains(p));
     Ok((fault, probability.ok_or("a probability is between 0 and 1")?))

@@ -198,3 +198,26 @@ async fn states_and_kinds_are_checked_with_the_nearest_choice() {
         );
     }
 }
+
+/// What stands on the command line may come from anywhere, as the names of files do.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_what_was_typed_moves_nothing_on_a_terminal() {
+    let place = Place::new(On::Sqlite).await;
+    for args in [
+        &["approve", "1", "--by", "eve\u{1b}]0;x\u{7}"][..],
+        &["submit", "--customer\u{1b}]0;x\u{7}"],
+        &["jobs\u{1b}]0;x\u{7}"],
+        &["jobs", "--state", "\u{1b}]0;x\u{7}"],
+        &["jobs", "\u{1b}]0;x\u{7}"],
+        &["run", "\u{1b}]0;x\u{7}", "file"],
+        &["run", "add-customer", "\u{1b}]0;x\u{7}"],
+    ] {
+        let (code, seen) = at_terminal(place.command(args), "\0", "").await;
+        assert_eq!(code, Some(2), "{args:?}: {seen:?}");
+        assert!(
+            !seen.contains("\u{1b}]") && !seen.contains('\u{7}'),
+            "{args:?}: {seen:?}"
+        );
+        assert!(seen.contains("\\u{1b}]0;x\\u{7}"), "{args:?}: {seen:?}");
+    }
+}

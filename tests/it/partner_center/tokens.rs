@@ -161,12 +161,17 @@ async fn a_file_written_by_hand_counts_from_when_it_was_written_and_a_command_fr
         said.ends_with("until 2026-04-01, counted from when the file was written"),
         "{said}"
     );
-    let command = RefreshToken::Command(vec!["vault".to_owned()]);
+    // All of it as one word, as somebody may write it.
+    let command = RefreshToken::Command(vec!["vault S3CRET".to_owned()]);
     let vault = store(&here, Some(command), clock.clone()).refresh_token().await;
     let Some(TokenExpiry::Good(said)) = vault else {
         panic!("{vault:?}")
     };
-    assert!(said.contains("given by `vault` ends is not known here"), "{said}");
+    assert!(
+        said.contains("given by `partner_center.refresh_token_command` ends is not known here")
+            && !said.contains("S3CRET"),
+        "{said}"
+    );
     let missing = RefreshToken::File(dir.path().join("nothing"));
     let gone = store(&here, Some(missing), clock.clone()).refresh_token().await;
     let Some(TokenExpiry::Ending(said)) = gone else {

@@ -106,10 +106,10 @@ impl Refresh {
         let days = self.rules.days;
         let path = match &self.token {
             RefreshToken::File(path) => path,
-            RefreshToken::Command(words) => {
-                let program = words.first().map_or("", String::as_str);
+            RefreshToken::Command(_) => {
+                let key = self.rules.command_key;
                 return TokenExpiry::Good(format!(
-                    "when the refresh token given by `{program}` ends is not known here: {days} days after it was issued"
+                    "when the refresh token given by `{key}` ends is not known here: {days} days after it was issued"
                 ));
             }
         };
@@ -150,10 +150,8 @@ impl Refresh {
     pub(super) fn how_to_renew(&self) -> String {
         let place = match &self.token {
             RefreshToken::File(path) => format!("write the new refresh token to {}", path.display()),
-            RefreshToken::Command(words) => {
-                let program = words.first().map_or("", String::as_str);
-                format!("have `{program}` give the new refresh token")
-            }
+            // Its words are not quoted, not even the first: somebody may have written all of them as one.
+            RefreshToken::Command(_) => format!("have `{}` give the new refresh token", self.rules.command_key),
         };
         format!("{}, and {place}", self.rules.renewal)
     }
