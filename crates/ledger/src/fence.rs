@@ -11,6 +11,27 @@ pub fn check(tx: &mut dyn Tx, claim: &Claim) -> Result<(), DbError> {
     check_all(tx, &[claim])
 }
 
+/// As [`check`]; until when the lease is held, in milliseconds since the epoch.
+pub(super) fn check_until(tx: &mut dyn Tx, claim: &Claim) -> Result<i64, DbError> {
+    check(tx, claim)?;
+    until(tx, claim)
+}
+
+/// Until when the lease of a chunk is held, in milliseconds since the epoch, or [`DbError::LeaseLost`].
+pub(super) fn until(tx: &mut dyn Tx, claim: &Claim) -> Result<i64, DbError> {
+    let held = tx.query_first(
+        "SELECT lease_until FROM chunks WHERE job = $1 AND chunk = $2 AND attempt = $3 AND lease_owner = $4
+         AND state = 'running'",
+        &[
+            claim.job.into(),
+            claim.chunk.into(),
+            claim.attempt.into(),
+            claim.owner.as_str().into(),
+        ],
+    )?;
+    held.ok_or(DbError::LeaseLost)?.int(0)
+}
+
 /// As [`check`] for several chunks; one whose lease is lost is enough.
 pub fn check_all(tx: &mut dyn Tx, claims: &[&Claim]) -> Result<(), DbError> {
     let sql = format!(

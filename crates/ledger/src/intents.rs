@@ -82,12 +82,21 @@ impl Ledger {
             .await
     }
 
-    /// Commits the intent to do a step, before it is done.
-    pub async fn intend(&self, claim: &Claim, row: u64, step: &str, intent: &Intent) -> Result<(), DbError> {
+    /// Until when the lease of a chunk is held, in milliseconds since the epoch, as the ledger has it now.
+    ///
+    /// # Errors
+    /// [`DbError::LeaseLost`] if it is not.
+    pub async fn held_until(&self, claim: &Claim) -> Result<i64, DbError> {
+        let claim = claim.clone();
+        self.db.read(move |tx| fence::until(tx, &claim)).await
+    }
+
+    /// Commits the intent to do a step, before it is done. Until when the chunk's lease is held, in milliseconds since the epoch.
+    pub async fn intend(&self, claim: &Claim, row: u64, step: &str, intent: &Intent) -> Result<i64, DbError> {
         let (claim, step, intent) = (claim.clone(), step.to_owned(), intent.clone());
         self.db
             .write(move |tx| {
-                fence::check(tx, &claim)?;
+                let until = fence::check_until(tx, &claim)?;
                 tx.send(
                     "INSERT INTO intents (job, row, step, generation, state, image, place)
                      VALUES ($1, $2, $3, $4, 'open', $5, $6)
@@ -101,7 +110,8 @@ impl Ledger {
                         intent.image.into(),
                         intent.place.into(),
                     ],
-                )
+                )?;
+                Ok(until)
             })
             .await
     }

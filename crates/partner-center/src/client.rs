@@ -14,16 +14,17 @@ use super::auth::{AuthError, Speaker, tokens};
 use super::cloud::Addresses;
 use super::failure::{Failure, FailureClass};
 use tenantry_foundation::clock::Clock;
+use tenantry_foundation::db::DbError;
 use tenantry_foundation::secret::Secret;
 use tenantry_store::kit::http::{Http, HttpError, retry_after};
 use tenantry_store::kit::oauth::Tokens;
 use tenantry_store::kit::pace::{LimitBoard, Pacer};
 use tenantry_store::kit::retry::{self, Retry};
-use tenantry_store::remote::{CallWatch, RemoteStanding, WatchedCall};
+use tenantry_store::remote::{CallWatch, RemoteStanding, Steps, WatchedCall};
 use tracing::Instrument;
 
-/// No answer is read beyond this; pages of five hundred customers take less than a tenth of it.
-const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
+/// No answer is read beyond this. The longest are pages of five hundred records, of some 3 KB each as they are documented.
+const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
 /// The configuration key of the file of authorities.
 const CA_FILE: &str = "partner_center.ca_file";
 /// What Partner Center calls the program that calls it.
@@ -119,6 +120,9 @@ pub(super) enum CallError {
     /// There is no token for it.
     #[error(transparent)]
     Auth(#[from] AuthError),
+    /// It was not sent, since whoever was to send it holds the lease no more, or the ledger is away.
+    #[error(transparent)]
+    Ledger(#[from] DbError),
 }
 
 impl From<HttpError> for CallError {
@@ -226,18 +230,34 @@ impl Client {
 
     /// Calls once, under this request id. A refused token is replaced once.
     pub(super) async fn call(&self, call: &Call, request_id: Uuid) -> Result<Answer, CallError> {
-        let span = tracing::debug_span!("call", operation = call.operation.name, request.id = %request_id);
-        self.call_once(call, request_id).instrument(span).await
+        self.call_for(call, request_id, None).await
     }
 
-    async fn call_once(&self, call: &Call, request_id: Uuid) -> Result<Answer, CallError> {
+    /// Calls once, for a step of a row.
+    pub(super) async fn call_for(
+        &self,
+        call: &Call,
+        request_id: Uuid,
+        steps: Option<Steps<'_>>,
+    ) -> Result<Answer, CallError> {
+        let span = tracing::debug_span!("call", operation = call.operation.name, request.id = %request_id);
+        self.call_once(call, request_id, steps).instrument(span).await
+    }
+
+    async fn call_once(&self, call: &Call, request_id: Uuid, steps: Option<Steps<'_>>) -> Result<Answer, CallError> {
         let speaker = call.operation.speaker;
-        let send = |token: Secret| async move { self.send(call, request_id, token.reveal()).await };
+        let send = |token: Secret| async move { self.send(call, request_id, token.reveal(), steps).await };
         let is_refused = |error: &CallError| matches!(error, CallError::Answered(failure, _) if failure.class() == FailureClass::Unauthorized);
         self.tokens.with(speaker, send, is_refused).await
     }
 
-    async fn send(&self, call: &Call, request_id: Uuid, token: &str) -> Result<Answer, CallError> {
+    async fn send(
+        &self,
+        call: &Call,
+        request_id: Uuid,
+        token: &str,
+        steps: Option<Steps<'_>>,
+    ) -> Result<Answer, CallError> {
         let pass = self.pacer.enter(&call.customer).await;
         let correlation_id = correlation_id(request_id).to_string();
         let path = if call.path.starts_with("/v1/") {
@@ -268,6 +288,9 @@ impl Client {
         }
         if let Some(body) = &call.body {
             request = request.json(body);
+        }
+        if let Some(steps) = steps {
+            steps.hold().await?;
         }
         let began = Instant::now();
         let told = |status| {

@@ -142,6 +142,7 @@ impl Halt {
                 _ => Self::Unavailable(failure.to_string()),
             },
             CallError::Auth(auth::AuthError::Refused(what)) => Self::Unauthorized(what),
+            CallError::Ledger(error) => Self::Db(error),
             error => Self::Unavailable(error.to_string()),
         }
     }

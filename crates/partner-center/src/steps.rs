@@ -114,13 +114,16 @@ impl Sender for Client {
     type Failure = Failure;
     type Error = Halt;
 
-    async fn send(&self, call: &Call, request_id: Uuid) -> Result<Answer, CallFailure<Failure>> {
-        self.call(call, request_id).await.map_err(|error| match error {
-            CallError::Answered(failure, _) => CallFailure::Answered(class(&failure), failure),
-            CallError::Lost(why) => CallFailure::Lost(why),
-            CallError::NotSent(why) | CallError::Auth(AuthError::Unavailable(why)) => CallFailure::NotSent(why),
-            CallError::Auth(AuthError::Refused(why)) => CallFailure::Unauthorized(why),
-        })
+    async fn send(&self, call: &Call, request_id: Uuid, steps: Steps<'_>) -> Result<Answer, CallFailure<Failure>> {
+        self.call_for(call, request_id, Some(steps))
+            .await
+            .map_err(|error| match error {
+                CallError::Answered(failure, _) => CallFailure::Answered(class(&failure), failure),
+                CallError::Lost(why) => CallFailure::Lost(why),
+                CallError::NotSent(why) | CallError::Auth(AuthError::Unavailable(why)) => CallFailure::NotSent(why),
+                CallError::Auth(AuthError::Refused(why)) => CallFailure::Unauthorized(why),
+                CallError::Ledger(error) => CallFailure::Ledger(error),
+            })
     }
 
     fn gone(&self) -> Failure {

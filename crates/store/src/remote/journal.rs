@@ -1,8 +1,12 @@
 //! The intents of a chunk's rows: what their steps are about to do, before it is done, and what it came to.
 //!
+//! The service cannot be told to take calls from nobody but the holder of the chunk's lease. So it is looked up right before each call whether that
+//! is held ([`Steps::hold`]): a worker that was stopped, or starved, sends nothing when it goes on.
+//!
 //! The runner gives a session the steps of each row. What a step finds and leaves, its image, is the store's own text here;
 //! whoever takes the row back is given it again.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use uuid::Uuid;
@@ -18,6 +22,8 @@ pub struct Journal {
     ledger: Ledger,
     claim: Claim,
     intents: Mutex<Intents>,
+    /// Until when the lease is known to be held, in milliseconds since the epoch.
+    held_until: AtomicI64,
 }
 
 impl Journal {
@@ -27,12 +33,23 @@ impl Journal {
             intents: Mutex::new(ledger.intents(claim).await?),
             ledger: ledger.clone(),
             claim: claim.clone(),
+            held_until: AtomicI64::new(0),
         })
     }
 
     /// The steps of a row.
     pub fn steps(&self, row: u64) -> Steps<'_> {
         Steps { journal: self, row }
+    }
+
+    /// Returns while the chunk's lease is held for some time yet.
+    async fn hold(&self) -> Result<(), DbError> {
+        // Asking may itself have taken longer than the lease is for.
+        while self.ledger.clock().now_millis() >= self.held_until.load(Ordering::Relaxed) {
+            let until = self.ledger.held_until(&self.claim).await?;
+            self.held_until.store(until, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     fn intents(&self) -> MutexGuard<'_, Intents> {
@@ -163,6 +180,14 @@ impl Steps<'_> {
         Some(self.request_id(step, intent.generation))
     }
 
+    /// Returns if the chunk is still this worker's, and nobody else's before the lease runs out. Called right before something is sent.
+    ///
+    /// # Errors
+    /// [`DbError::LeaseLost`] if it is not.
+    pub async fn hold(&self) -> Result<(), DbError> {
+        self.journal.hold().await
+    }
+
     /// Commits the intent to do a step, before it is done.
     pub async fn intend(&self, step: &str, generation: i64, image: String) -> Result<(), DbError> {
         let place = self.select(|_, _| true).len() as i64;
@@ -185,8 +210,14 @@ impl Steps<'_> {
     }
 
     async fn begin(&self, step: &str, intent: Intent) -> Result<(), DbError> {
-        let Journal { ledger, claim, .. } = self.journal;
-        ledger.intend(claim, self.row, step, &intent).await?;
+        let Journal {
+            ledger,
+            claim,
+            held_until,
+            ..
+        } = self.journal;
+        let until = ledger.intend(claim, self.row, step, &intent).await?;
+        held_until.store(until, Ordering::Relaxed);
         self.journal.intents().insert((self.row, step.to_owned()), intent);
         Ok(())
     }

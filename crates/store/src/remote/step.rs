@@ -33,11 +33,12 @@ pub trait Sender {
     /// Why a row cannot go on.
     type Error: From<DbError>;
 
-    /// Sends a call once, under this request id.
+    /// Sends a call once, under this request id. What may take time comes before [`Steps::hold`], and nothing after it but the call.
     fn send(
         &self,
         call: &Self::Call,
         request_id: Uuid,
+        steps: Steps<'_>,
     ) -> impl Future<Output = Result<Self::Answer, CallFailure<Self::Failure>>> + Send;
 
     /// What a step is about is gone, so that there is nothing to send.
@@ -61,6 +62,8 @@ pub enum CallFailure<F> {
     NotSent(String),
     /// It was not sent, and will not be before somebody changes something.
     Unauthorized(String),
+    /// It was not sent, since the lease is not held any more or the ledger is away.
+    Ledger(DbError),
 }
 
 impl<F: Display> Display for CallFailure<F> {
@@ -69,6 +72,7 @@ impl<F: Display> Display for CallFailure<F> {
             Self::Answered(_, failure) => failure.fmt(f),
             Self::Lost(why) => write!(f, "no answer: {why}"),
             Self::NotSent(why) | Self::Unauthorized(why) => f.write_str(why),
+            Self::Ledger(error) => error.fmt(f),
         }
     }
 }
@@ -226,7 +230,7 @@ impl<S: Sender> Step<'_, S> {
                 (is_answered, inherited, intended) = (false, None, Some(image.clone()));
             }
             let id = steps.request_id(self.name, generation);
-            let error = match self.sender.send(&call, id).await {
+            let error = match self.sender.send(&call, id, steps).await {
                 Ok(answer) => {
                     // A success without a body has been seen where one was promised.
                     let kept = match keep(&answer) {
@@ -291,6 +295,7 @@ impl<S: Sender> Step<'_, S> {
                 // As known as it was before.
                 CallFailure::NotSent(_) => {}
                 CallFailure::Unauthorized(why) => return Err(self.sender.unauthorized(why)),
+                CallFailure::Ledger(error) => return Err(error.into()),
             }
             tries += 1;
             tokio::time::sleep(BACKOFF.after(tries.into())).await;
