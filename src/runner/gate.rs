@@ -69,16 +69,28 @@ impl ChunkLeave {
     /// # Errors
     /// [`DbError::Damaged`] if they are more than may be without approval.
     pub(super) fn check<'t>(&self, claim: &Claim, touched: impl IntoIterator<Item = &'t Touch>) -> Result<(), DbError> {
-        let Some(limits) = &self.limits else { return Ok(()) };
+        match self.beyond(touched) {
+            Some(why) => Err(unapproved(claim, &why)),
+            None => Ok(()),
+        }
+    }
+
+    /// Why these users, each customer's together, are more than may be touched.
+    pub(super) fn beyond<'t>(&self, touched: impl IntoIterator<Item = &'t Touch>) -> Option<String> {
+        let limits = self.limits.as_ref()?;
         let impact = Impact::touching(touched);
         let totals = Totals {
             change: 1,
             ..Totals::default()
         };
-        match limits.gate(None, (&totals, &impact), &Standing::default()) {
-            Some(gate) => Err(unapproved(claim, &gate.reasons.join("; "))),
-            None => Ok(()),
-        }
+        let gate = limits.gate(None, (&totals, &impact), &Standing::default())?;
+        Some(gate.reasons.join("; "))
+    }
+
+    /// Whether so many rows, each about a user, may be too many.
+    pub(super) fn may_touch_too_many(&self, rows: u64) -> bool {
+        let limits = self.limits.as_ref();
+        limits.is_some_and(|limits| limits.user_share < 1.0 && rows >= limits.user_share_from)
     }
 }
 

@@ -6,7 +6,7 @@
 //! accounts they made. Between rows the job can be paused or cancelled, and the worker stopped.
 
 mod batch;
-mod destroying;
+mod unapproved;
 mod work;
 
 use futures::StreamExt;
@@ -16,7 +16,7 @@ use tokio::time::{Duration, Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use self::batch::EndedRows;
-use self::destroying::DestructiveRows;
+use self::unapproved::UnapprovedRows;
 use self::work::{ChunkWork, Work, load, take_turns};
 use super::Runner;
 use super::chunk::part_of;
@@ -49,7 +49,7 @@ struct InHand<'c> {
     journal: &'c Journal,
     expected: Option<&'c Expected>,
     doubts: &'c Doubts,
-    destroys: DestructiveRows,
+    unapproved: UnapprovedRows,
     /// No row waits any longer: none is begun either.
     stopping: CancellationToken,
 }
@@ -135,7 +135,7 @@ impl Runner {
             journal: &journal,
             expected: expected.as_ref(),
             doubts: &doubts,
-            destroys: DestructiveRows::of(leave),
+            unapproved: UnapprovedRows::of(leave, claim.rows),
             stopping: CancellationToken::new(),
         };
         let hands_out = !claim.parameters.seal_to.is_empty();
@@ -278,7 +278,7 @@ impl Runner {
     async fn attempt(&self, chunk: &InHand<'_>, row: u64, work: &Work<'_>) -> Result<RowEnd, ApplyError> {
         let (store, steps) = (chunk.store, chunk.journal.steps(row));
         if let Some(problem) = chunk
-            .destroys
+            .unapproved
             .refuse(chunk.session, row, work, steps.has_begun())
             .await?
         {

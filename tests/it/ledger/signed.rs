@@ -15,15 +15,15 @@ use super::reload;
 use crate::place::{On, Place, Work, by, on_both, outcomes};
 
 /// Somebody with a key.
-pub(super) struct Person {
+pub(crate) struct Person {
     pub(super) name: &'static str,
-    pub(super) public: String,
+    pub(crate) public: String,
     secret: PathBuf,
     _dir: TempDir,
 }
 
 impl Person {
-    pub(super) fn new(name: &'static str, seed: u8) -> Self {
+    pub(crate) fn new(name: &'static str, seed: u8) -> Self {
         let key = PrivateKey::from(Ed25519Keypair::from_seed(&[seed; 32]));
         let dir = tempfile::tempdir().expect("a directory");
         let secret = dir.path().join("id");

@@ -1,0 +1,93 @@
+//! Limits that a worker holds rows to, whatever the ledger says of their job: how many of a customer's users they may change.
+
+use std::time::Duration;
+
+use tenantry::testing::plan::Limits;
+use tenantry::testing::runner::{GateSettings, RunnerSettings};
+use tenantry::testing::submit::Submitted;
+use tenantry_ledger::Job;
+
+use super::{Office, USERS};
+use crate::ledger::signed::Person;
+use crate::place::{TestJob, Work, outcomes, settings};
+
+const ROWS: usize = 10;
+
+/// A worker that trusts nothing but signatures.
+fn held() -> RunnerSettings {
+    RunnerSettings {
+        gates: GateSettings {
+            policy_holds: false,
+            limits: Limits {
+                approval: true,
+                own_undo_within: Duration::ZERO,
+                user_share: 0.4,
+                user_share_from: 3,
+                destructive_rows: 9,
+                ..Limits::NONE
+            },
+            keys: [Person::new("anna", 1).public].into(),
+        },
+        ..settings(2)
+    }
+}
+
+/// Hands a file in where nothing needs approval, and has it carried out where much does. How its rows ended, and at how many calls
+/// that change something.
+async fn carried_out(office: &Office, kind: &str, csv: &str) -> (Vec<String>, Job) {
+    let submitted = TestJob::new(&office.ledger, kind, csv)
+        .stores(&office.stores)
+        .chunks(100)
+        .submit()
+        .await;
+    let Submitted::Queued(id) = submitted else {
+        panic!("{kind} is not queued")
+    };
+    let job = office.ledger.job(id).await.expect("asked").expect("there");
+    let done = Work::on(&office.ledger, &job)
+        .stores(&office.stores)
+        .settings(held())
+        .until_ended()
+        .await;
+    let codes = outcomes(&office.ledger, &done)
+        .await
+        .into_iter()
+        .map(|(_, _, code)| code);
+    (codes.collect(), done)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_users_of_a_customer_are_changed_than_nobody_has_to_approve() {
+    let (office, [alpha, _]) = Office::with_customers().await;
+    office.here.subscription(&alpha, 10).await;
+    let rows = |cells: &str| -> String {
+        (0..ROWS)
+            .map(|n| format!("{alpha},user{n}@alpha.onmicrosoft.com{cells}\n"))
+            .collect()
+    };
+    // Making users changes none.
+    let (codes, made) = carried_out(&office, "bulk-add-users", &format!("{USERS}{}", rows(",F,L,GB,,"))).await;
+    assert_eq!((codes, made.counts.applied), (vec![], ROWS as u64));
+    for (kind, header, cells, operation) in [
+        ("update-users", "last_name", ",Other", "update-user"),
+        ("assign-licenses", "assign", ",SPB", "update-licenses"),
+        ("reset-passwords", "again", ",yes", "reset-user-password"),
+    ] {
+        let csv = |rows: &str| format!("customer,user_principal_name,{header}\n{rows}");
+        let before = office.here.effects(operation).await;
+        let (codes, done) = carried_out(&office, kind, &csv(&rows(cells))).await;
+        assert_eq!(codes, vec!["not-approved"; ROWS - 4], "{kind}");
+        assert_eq!(done.counts.applied, 4, "{kind}");
+        assert_eq!(office.here.effects(operation).await - before, 4, "{kind}");
+        // What is so already changes nobody.
+        if kind == "update-users" {
+            let message = office.message(&done, ROWS as u64).await;
+            assert!(
+                message.contains("5 of the 11 users of alpha.onmicrosoft.com, more than 40 %"),
+                "{message}"
+            );
+            let (codes, done) = carried_out(&office, kind, &csv(&rows(cells))).await;
+            assert_eq!(done.counts.applied, 4, "{codes:?}");
+        }
+    }
+}
