@@ -1,6 +1,8 @@
 //! Tokens: got for whoever has to ask, replaced when they are refused, and never shown.
 
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
@@ -43,7 +45,7 @@ fn store(here: &Here, refresh_token: Option<RefreshToken>, clock: Clock) -> Part
 async fn the_refresh_token_is_replaced_in_its_file_and_a_refused_token_is_got_anew() {
     let dir = tempfile::TempDir::new().expect("a directory");
     let path = dir.path().join("refresh-token");
-    std::fs::write(&path, "first\n").expect("written");
+    keep(&path, "first\n");
     let (office, _) = with_tokens(Some(RefreshToken::File(path.clone()))).await;
     assert_eq!(office.apply("add-customer", PLAIN_CUSTOMERS).await.counts.applied, 2);
     assert_eq!(
@@ -106,10 +108,16 @@ const DAY: i64 = 24 * 3600 * 1000;
 /// 2026-01-01
 const NEW_YEAR: i64 = 1_767_225_600_000;
 
+/// Writes what nobody else may read.
+fn keep(path: &Path, text: &str) {
+    std::fs::write(path, text).expect("written");
+    std::fs::set_permissions(path, Permissions::from_mode(0o600)).expect("set");
+}
+
 /// A file with a refresh token, and what its second line says.
 fn token_file(dir: &tempfile::TempDir, second: &str) -> RefreshToken {
     let path = dir.path().join("refresh-token");
-    std::fs::write(&path, format!("R3fresh-word\n{second}")).expect("written");
+    keep(&path, &format!("R3fresh-word\n{second}"));
     RefreshToken::File(path)
 }
 
@@ -281,4 +289,25 @@ async fn a_run_warns_once_however_many_calls_it_makes() {
     let said = String::from_utf8_lossy(&run.stderr);
     assert_eq!(run.status.code(), Some(0), "{said}");
     assert_eq!(said.matches("was good until 2020-03-31").count(), 1, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_token_that_others_can_read_is_not_used_and_a_link_to_one_is_followed() {
+    let (here, dir, clock) = (
+        Here::by(Clock::system()).await,
+        tempfile::TempDir::new().expect("a directory"),
+        Clock::system(),
+    );
+    let (real, link) = (dir.path().join("real"), dir.path().join("link"));
+    keep(&real, "R3fresh-word\n");
+    std::os::unix::fs::symlink(&real, &link).expect("a link");
+    let linked = store(&here, Some(RefreshToken::File(link.clone())), clock.clone());
+    std::fs::set_permissions(&real, Permissions::from_mode(0o644)).expect("set");
+    let refused = linked.check(Speaker::AppAndUser).await.expect_err("refused");
+    assert!(refused.contains("chmod") && !refused.contains("R3fresh-word"), "{refused}");
+    std::fs::set_permissions(&real, Permissions::from_mode(0o600)).expect("set");
+    linked.check(Speaker::AppAndUser).await.expect("let in");
+    assert!(link.is_symlink(), "the link is still one");
+    let text = std::fs::read_to_string(&real).expect("read");
+    assert!(!text.starts_with("R3fresh-word\n"), "the token that was used is gone: {text}");
 }

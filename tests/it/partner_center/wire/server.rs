@@ -123,6 +123,7 @@ impl Wire {
         serving.spawn(async move { axum::serve(listener, app).await.expect("it serves") });
         let place = Place::new(On::Sqlite).await;
         let token = place.write("refresh-token", "first");
+        std::fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("set");
         let settings = Settings {
             addresses: Addresses {
                 api: base.clone(),

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tenantry_foundation::file::WholeFile;
+use tenantry_foundation::file::{WholeFile, check_kept_private};
 use tenantry_foundation::secret::Secret;
 
 use jiff::Timestamp;
@@ -64,6 +64,11 @@ impl Refresh {
     pub(super) async fn read(&self) -> Result<Secret, AuthError> {
         match &self.token {
             RefreshToken::File(path) => {
+                match check_kept_private(path) {
+                    Err(why) if path.exists() => return Err(AuthError::Refused(why)),
+                    // That it is not there is told below.
+                    _ => {}
+                }
                 let read = tokio::fs::read_to_string(path).await;
                 let text = read.map_err(|error| {
                     AuthError::Refused(format!("{}: {error}; {}", path.display(), self.how_to_renew()))
@@ -195,7 +200,9 @@ async fn asked(words: &[String], key: &str) -> Result<Secret, AuthError> {
 /// Replaces a file in one step, readable by its owner alone.
 fn write(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write;
-    let mut file = WholeFile::create(path)?;
+    // Where a link leads, so that no token that was used stays there.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut file = WholeFile::create(&path)?;
     file.write_all(text.as_bytes())?;
     file.finish()
 }
