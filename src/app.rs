@@ -1,6 +1,6 @@
 //! Puts the parts together as the configuration says.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -8,7 +8,7 @@ use anyhow::Context;
 use crate::anchor::Anchors;
 use crate::backoff::Backoff;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{AfterRun, Config, ScheduleConfig};
 use crate::db::{DbError, patiently};
 use crate::delivery::Roots;
 use crate::ledger::{ErrorLimit, Ledger};
@@ -136,6 +136,7 @@ fn settings(config: &Config) -> anyhow::Result<ServiceSettings> {
             },
             anchors: config.audit.place()?.map(Anchors::new),
         },
+        schedule_roots: schedule_roots(config),
         results: config.results.dir.clone(),
         form: config.results.form(),
         patience: config.ledger.connect_timeout,
@@ -155,15 +156,43 @@ fn roots(config: &Config) -> Roots {
         .named
         .values()
         .filter(|schedule| !schedule.out.is_empty());
-    let fixed = of_schedules.map(|schedule| {
-        let parts = Path::new(&schedule.out).components();
-        parts
-            .take_while(|part| !part.as_os_str().to_string_lossy().contains('{'))
-            .collect()
-    });
+    let fixed = of_schedules.map(|schedule| fixed_part(Path::new(&schedule.out)));
     let results = &config.results;
     let configured = std::iter::once(&results.dir).chain(&results.roots).cloned();
     Roots::new(configured.chain(fixed))
+}
+
+/// Where a worker reads the files of schedules and puts them away: where those of the configuration are, as far as that is always the same, and what
+/// it names for others.
+fn schedule_roots(config: &Config) -> Roots {
+    let schedules = &config.schedules;
+    let of_one = |schedule: &ScheduleConfig| {
+        let read = Path::new(&schedule.file).parent().map(fixed_part);
+        let read = read.filter(|_| !schedule.file.is_empty());
+        let put_away = match &schedule.after {
+            AfterRun::Archive(directory) => Some(fixed_part(Path::new(&directory.to_string()))),
+            AfterRun::Leave => None,
+        };
+        [read, put_away]
+    };
+    let fixed = schedules.named.values().flat_map(of_one).flatten();
+    // One that begins with a placeholder, or is a name alone, is where the worker was started.
+    let here = |root: PathBuf| {
+        if root.as_os_str().is_empty() {
+            PathBuf::from(".")
+        } else {
+            root
+        }
+    };
+    Roots::new(fixed.chain(schedules.roots.iter().cloned()).map(here))
+}
+
+/// The part of a path before its first placeholder.
+fn fixed_part(path: &Path) -> PathBuf {
+    let parts = path.components();
+    parts
+        .take_while(|part| !part.as_os_str().to_string_lossy().contains('{'))
+        .collect()
 }
 
 /// Where jobs take effect, for people.

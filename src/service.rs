@@ -30,6 +30,7 @@ pub(crate) use running::{Progress, RunError, RunOptions};
 pub(crate) use submission::{SubmitRequest, ignores_not_kept};
 
 use crate::db::{DbError, patiently};
+use crate::delivery::Roots;
 use crate::ledger::{Ledger, Scope};
 use crate::metrics::Metrics;
 use crate::policy::LedgerPolicy;
@@ -60,6 +61,8 @@ pub struct ServiceSettings {
     pub rules: Rules,
     /// What a worker is like.
     pub runner: crate::runner::RunnerSettings,
+    /// Where files of schedules are read and put away.
+    pub schedule_roots: Roots,
     /// Directory in which each job's results have one of their own.
     pub results: PathBuf,
     /// The form of results.

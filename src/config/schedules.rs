@@ -7,6 +7,7 @@ mod checks;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::de::{MapAccess, Visitor};
@@ -22,12 +23,15 @@ pub(super) use checks::faults;
 
 /// What stands in `[schedules]` beside the schedules.
 const GENERATION: &str = "generation";
+const ROOTS: &str = "roots";
 
 /// `[schedules]`
 #[derive(Debug, Clone, Default)]
 pub struct SchedulesConfig {
     /// Only workers of the highest generation that has been seen define schedules.
     pub generation: u32,
+    /// Directories below which files of schedules may lie that a command has defined.
+    pub roots: Vec<PathBuf>,
     /// Each by its name.
     pub named: BTreeMap<String, ScheduleConfig>,
 }
@@ -251,6 +255,11 @@ impl<'de> Deserialize<'de> for SchedulesConfig {
     }
 }
 
+/// A list of paths.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Paths(#[serde(deserialize_with = "super::paths::deserialize")] Vec<PathBuf>);
+
 /// Reads the section key by key, so that a fault is told with its key.
 struct SchedulesVisitor;
 
@@ -264,10 +273,12 @@ impl<'de> Visitor<'de> for SchedulesVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut section = SchedulesConfig::default();
         while let Some(name) = map.next_key::<String>()? {
-            if name == GENERATION {
-                section.generation = map.next_value()?;
-            } else {
-                section.named.insert(name, map.next_value()?);
+            match name.as_str() {
+                GENERATION => section.generation = map.next_value()?,
+                ROOTS => section.roots = map.next_value::<Paths>()?.0,
+                _ => {
+                    section.named.insert(name, map.next_value()?);
+                }
             }
         }
         Ok(section)

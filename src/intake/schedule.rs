@@ -9,6 +9,7 @@
 //! - `serve`: the worker's round.
 //! - `fires`: a fire that may begin, up to its job.
 //! - `pick`: the file of a fire, found where it lies and only once it is complete.
+//! - `reach`: which files a worker reads and moves, whatever the ledger says.
 //! - `refused`: what is told of one whose rows are refused.
 //! - `rows`: where its rows come from, and what becomes of the files.
 //! - `known`: a schedule of the ledger, read.
@@ -22,6 +23,7 @@ mod fires;
 mod health;
 mod known;
 mod pick;
+mod reach;
 mod refused;
 mod rows;
 mod serve;

@@ -16,13 +16,12 @@ pub fn is_plain_name(name: &str) -> bool {
 }
 
 /// Whether a text is a way down from some directory, and stays below it.
-pub fn leads_down(path: &str) -> bool {
+pub fn leads_down(path: impl AsRef<Path>) -> bool {
     use std::path::Component;
 
-    !path.contains('\0')
-        && Path::new(path)
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)))
+    let path = path.as_ref();
+    !path.as_os_str().as_encoded_bytes().contains(&0)
+        && path.components().all(|part| matches!(part, Component::Normal(_)))
 }
 
 /// Whether a file with a secret is its owner's alone, or of root, who may let a group read it: what libpq asks of keys. The error says

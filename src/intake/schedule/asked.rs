@@ -140,7 +140,7 @@ impl Schedules<'_> {
     /// The rows that would be submitted at a time, each file as a job of its own; or why there are none. A file that may still be
     /// written to is looked at for a while.
     pub(crate) async fn rows(self, known: &KnownSchedule, time: &DueTime) -> Result<Vec<RowSource>, String> {
-        let watch = FileWatch::default();
+        let watch = FileWatch::anywhere();
         for _ in 0..MOST_LOOKS {
             let elapsed = self.service.ledger.clock().elapsed_millis();
             match watch.rehearse(known, time, (self.now(), elapsed)).await {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::due::{FireAhead, FireTurn};
 use super::known::KnownSchedule;
+use super::reach::Reach;
 use super::refused::{self, RefusedFire, RefusedRows};
 use super::rows::{self, FileWatch, FoundRows};
 use crate::config::IfSame;
@@ -42,6 +43,8 @@ pub(super) struct Starter {
     /// Names this worker in leases.
     owner: Arc<str>,
     files: FileWatch,
+    /// Where files of schedules are moved from and to.
+    pub(super) reach: Reach,
     /// Cancelled when the worker is to stop.
     stop: CancellationToken,
 }
@@ -61,11 +64,13 @@ enum Began {
 impl Starter {
     pub(super) fn new(service: Service, stop: CancellationToken) -> Self {
         let host = crate::machine::host_name();
+        let reach = Reach::of(service.settings.schedule_roots.clone());
         let owner = format!("{host}/{}", service.ledger.clock().fresh_id()).into();
         Self {
             service,
             owner,
-            files: FileWatch::default(),
+            files: FileWatch::within(reach.clone()),
+            reach,
             stop,
         }
     }
@@ -209,6 +214,8 @@ impl Starter {
             Ok(began) => began,
             Err(refused) => {
                 let reason = refused.reason;
+                // Nor is it believed where reasons are to be written.
+                let out = out.filter(|out| self.service.settings.runner.roots.check(out).is_ok());
                 let rows = RefusedRows {
                     known: start.known.clone(),
                     fire: start.fire.clone(),

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::due::DueTime;
 use super::known::KnownSchedule;
 use super::pick::{MOST_FILES, PickWatch, Picked};
+use super::reach::Reach;
 use crate::config::{AfterRun, IfMissing, Pick};
 use crate::input::{InputOptions, Meter};
 use crate::ledger::JobId;
@@ -50,11 +51,31 @@ struct SoughtFire<'f> {
     file: Option<&'f str>,
 }
 
-/// What a worker has seen of the files of fires. Clones share it.
-#[derive(Clone, Default)]
-pub(super) struct FileWatch(Arc<Mutex<HashMap<i64, PickWatch>>>);
+/// What has been seen of the files of fires. Clones share it.
+#[derive(Clone)]
+pub(super) struct FileWatch {
+    seen: Arc<Mutex<HashMap<i64, PickWatch>>>,
+    /// Where a worker looks for them; whoever asks for a rehearsal sees what they could read themselves.
+    reach: Option<Reach>,
+}
 
 impl FileWatch {
+    /// Of a worker, which looks nowhere else.
+    pub(super) fn within(reach: Reach) -> Self {
+        Self {
+            seen: Arc::default(),
+            reach: Some(reach),
+        }
+    }
+
+    /// Of somebody who asks.
+    pub(super) fn anywhere() -> Self {
+        Self {
+            seen: Arc::default(),
+            reach: None,
+        }
+    }
+
     /// Looks for the rows that there would be at a due time; one look of it.
     pub(super) async fn rehearse(&self, known: &KnownSchedule, time: &DueTime, now: (i64, i64)) -> FoundRows {
         let fire = SoughtFire {
@@ -94,7 +115,10 @@ impl FileWatch {
             None => (template.place(local, &known.schedule.name), known.config.pick),
         };
         let shown = place.directory.join(&place.name).display().to_string();
-        let looked = self.look(fire.seq, place, pick, elapsed).await;
+        let looked = match self.reach.as_ref().map(|reach| reach.check(&place.directory)) {
+            Some(Err(why)) => Err(io::Error::other(why)),
+            _ => self.look(fire.seq, place, pick, elapsed).await,
+        };
         let found = found(known, now - fire.since, (looked, &shown));
         if !matches!(found, FoundRows::NotYet(..)) {
             self.map().remove(&fire.seq);
@@ -103,7 +127,7 @@ impl FileWatch {
     }
 
     fn map(&self) -> std::sync::MutexGuard<'_, HashMap<i64, PickWatch>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn look(&self, seq: i64, place: FilePlace, pick: Pick, elapsed: i64) -> io::Result<Picked> {
@@ -221,18 +245,23 @@ pub(super) async fn sha256(path: &Path) -> io::Result<String> {
 
 /// Moves the file of a fire that has ended to where its schedule wants it, if it is still the one that was read. What lies there
 /// already is not overwritten.
-pub(super) async fn put_away(known: &KnownSchedule, fire: &Fire) {
+pub(super) async fn put_away(known: &KnownSchedule, fire: &Fire, reach: &Reach) {
     let (AfterRun::Archive(directory), Some(file)) = (&known.config.after, &fire.file) else {
         return;
     };
     let path = Path::new(file);
+    let directory = directory.path(known.local_of(&fire.nominal, fire.due), &known.schedule.name);
+    let from = path.parent().unwrap_or(Path::new("."));
+    if let Err(why) = reach.check(from).and_then(|()| reach.check(&directory)) {
+        tracing::warn!("schedule {}: {file} is not moved: {why}", known.schedule.name);
+        return;
+    }
     let is_it = sha256(path)
         .await
         .is_ok_and(|sha256| fire.sha256.as_ref() == Some(&sha256));
     if !is_it {
         return;
     }
-    let directory = directory.path(known.local_of(&fire.nominal, fire.due), &known.schedule.name);
     if let Err(error) = move_into(path, &directory, fire.seq) {
         tracing::warn!(
             "schedule {}: {file} was read, and cannot be moved to {}: {error}",

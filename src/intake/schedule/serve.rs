@@ -342,10 +342,12 @@ impl Round {
             tracing::warn!("schedule {schedule} is paused: too many of its fires in a row failed");
         }
         if let (true, Some(known)) = (is_ended, known) {
-            rows::put_away(known, &fire).await;
-            if let Some(out) = &fire.out_path {
+            let starter = &self.starter;
+            rows::put_away(known, &fire, &starter.reach).await;
+            let out = fire.out_path.as_deref().map(Path::new);
+            if let Some(out) = out.filter(|out| starter.service.settings.runner.roots.check(out).is_ok()) {
                 // Of an earlier time, whose directory this is, too.
-                refused::remove(Path::new(out), &schedule);
+                refused::remove(out, &schedule);
             }
             self.starter.tidy(known).await?;
         }

@@ -38,7 +38,7 @@ const OF_THE_STORE: [&str; 7] = [
 /// What says what is done, and by whose leave.
 const DECIDING: [&str; 6] = ["approvers", "chunks", "inputs", "jobs", "policy", "spool"];
 /// The only users whose deletion was approved, and has not been carried out.
-const APPROVED: [&str; 2] = ["user2@alpha.onmicrosoft.com", "user3@alpha.onmicrosoft.com"];
+pub(super) const APPROVED: [&str; 2] = ["user2@alpha.onmicrosoft.com", "user3@alpha.onmicrosoft.com"];
 const RECIPIENT: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
 
 /// Everything a job needs approval for.
@@ -51,7 +51,7 @@ const LIMITS: Limits = Limits {
 };
 
 /// Ways of letting jobs go, besides whatever a column says.
-const RELEASES: [&[&str]; 4] = [
+pub(super) const RELEASES: [&[&str]; 4] = [
     &[],
     &["UPDATE jobs SET state = 'queued', cancel_requested = 0 WHERE finished_at IS NULL"],
     &[
@@ -116,7 +116,7 @@ fn deletion(users: &[u32]) -> String {
 }
 
 /// Jobs of all sorts: such as wait, were approved, withdrawn, done and undone since, or need nobody.
-async fn set_up(ledger: &Ledger, anna: &Person, root: &Path) {
+pub(super) async fn set_up(ledger: &Ledger, anna: &Person, root: &Path) {
     Box::pin(apply(ledger, "add-customer", CUSTOMERS)).await;
     let names = (0..8).map(|n| format!("A-1,user{n}@alpha.onmicrosoft.com,User {n},\n"));
     let users: String = names.collect();
@@ -168,17 +168,17 @@ async fn set_up(ledger: &Ledger, anna: &Person, root: &Path) {
 
 /// How often all columns are gone through.
 #[expect(clippy::disallowed_methods, reason = "the rule is for the program")]
-fn rounds() -> Option<usize> {
+pub(super) fn rounds() -> Option<usize> {
     std::env::var("TENANTRY_ATTACK_ROUNDS").ok()?.parse().ok()
 }
 
-struct Column {
-    table: String,
-    name: String,
+pub(super) struct Column {
+    pub(super) table: String,
+    pub(super) name: String,
     sort: String,
 }
 
-async fn columns(ledger: &Ledger) -> Vec<Column> {
+pub(super) async fn columns(ledger: &Ledger) -> Vec<Column> {
     let sql = match ledger.db().dialect() {
         Dialect::Sqlite => {
             "SELECT m.name, p.name, p.type FROM sqlite_master m JOIN pragma_table_info(m.name) p
@@ -203,12 +203,25 @@ async fn columns(ledger: &Ledger) -> Vec<Column> {
 }
 
 /// What a column is made to say, as SQL.
-fn values(column: &Column, outside: &Path, dialect: Dialect) -> Vec<String> {
+pub(super) fn values(column: &Column, outside: &Path, dialect: Dialect) -> Vec<String> {
     let Column { table, name, sort } = column;
     let of_another = format!("(SELECT o.{name} FROM {table} o WHERE o.{name} <> {table}.{name} LIMIT 1)");
     let mut all = vec!["NULL".to_owned(), of_another];
     if sort.contains("INT") {
-        all.extend(["0", "1", "-1", "2", "7", "-7", "9000000000000000"].map(str::to_owned));
+        all.extend(
+            [
+                "0",
+                "1",
+                "-1",
+                "2",
+                "7",
+                "-7",
+                "9000000000000000",
+                "9223372036854775807",
+                "-9223372036854775807",
+            ]
+            .map(str::to_owned),
+        );
         all.extend([format!("-{name}"), format!("{name} + 1")]);
     } else if sort.contains("BLOB") || sort.contains("BYTEA") {
         let empty = if dialect == Dialect::Sqlite {
@@ -217,6 +230,15 @@ fn values(column: &Column, outside: &Path, dialect: Dialect) -> Vec<String> {
             "CAST('' AS bytea)"
         };
         all.push(empty.to_owned());
+        for path in [
+            "../../outside/secret.csv".to_owned(),
+            outside.join("secret.csv").display().to_string(),
+        ] {
+            all.push(match dialect {
+                Dialect::Sqlite => format!("CAST('{path}' AS BLOB)"),
+                Dialect::Postgres => format!("convert_to('{path}', 'UTF8')"),
+            });
+        }
     } else {
         let texts = [
             "",
@@ -237,10 +259,24 @@ fn values(column: &Column, outside: &Path, dialect: Dialect) -> Vec<String> {
             "[]",
             "{}",
             "../../outside/x",
+            "working/../../outside",
+            "done/x",
+            "taking",
+            "taken",
+            "archiving",
+            "quarantining",
+            "submitted",
+            "due",
             "[\"user_principal_name\",\"customer\"]",
         ];
         all.extend(texts.map(|text| format!("'{text}'")));
         all.push(format!("'{}'", outside.join("x").display()));
+        all.push(format!("'{}'", outside.join("secret.csv").display()));
+        // A mebibyte.
+        all.push(match dialect {
+            Dialect::Sqlite => "hex(zeroblob(524288))".to_owned(),
+            Dialect::Postgres => "repeat('00', 524288)".to_owned(),
+        });
         all.push(format!("replace({name}, 'required', 'withdrawn')"));
         all.push(format!("replace({name}, 'skip', 'seal_to\":[\"age1x\"],\"skip')"));
     }
@@ -248,7 +284,7 @@ fn values(column: &Column, outside: &Path, dialect: Dialect) -> Vec<String> {
 }
 
 /// What of the store may not change unless it was approved: users with their roles and when they were given a password, and who was deleted.
-async fn guarded_state(ledger: &Ledger) -> Result<(BTreeMap<String, String>, Vec<String>), DbError> {
+pub(super) async fn guarded_state(ledger: &Ledger) -> Result<(BTreeMap<String, String>, Vec<String>), DbError> {
     let read = |tx: &mut dyn Tx| {
         let users = tx.query(
             "SELECT user_principal_name, COALESCE(roles, ''), COALESCE(password_set_at, 0) FROM users",

@@ -92,3 +92,45 @@ async fn files_change_by_their_numbers_however_many_are_open() {
     .await;
     assert_eq!(read, 0, "open files were gone through to change {OPEN}");
 }
+
+on_both! {
+    /// Whoever writes to the database is not believed where on the worker's machine files lie.
+    async fn a_dropped_file_that_lies_in_no_folder_is_damaged(place: Place) {
+        let ledger = place.ledger().await;
+        let hold = held(&ledger).await;
+        let new = about_to_be_taken("users.csv");
+        let (id, at) = (new.id.clone(), new.place.clone());
+        ledger.record_drops(&hold, vec![new], Vec::new()).await.expect("recorded");
+        for (column, value, said) in [
+            ("place", "/etc", "in no folder"),
+            ("place", "", "in no folder"),
+            ("place", "in", "in no folder"),
+            ("place", "working", "in no folder"),
+            ("place", "working/../in", "in no folder"),
+            ("place", "elsewhere/x", "in no folder"),
+            ("dest", "../x", "in no folder"),
+            ("dest", "done/../../x", "in no folder"),
+            ("file", "/etc/passwd", "no name of one"),
+            ("file", "../working/x", "no name of one"),
+            ("id", "../../x", "which is none"),
+            ("id", "", "which is none"),
+        ] {
+            let set = async |value: Option<String>| {
+                let sql = format!("UPDATE drops SET {column} = $1");
+                let value = match (column, value) {
+                    ("file", value) => value.unwrap_or_else(|| "users.csv".to_owned()).into_bytes().into(),
+                    (_, Some(value)) => value.into(),
+                    ("place", None) => at.clone().into(),
+                    ("id", None) => id.clone().into(),
+                    _ => tenantry_foundation::db::Value::Null,
+                };
+                ledger.db().write(move |tx| tx.exec(&sql, &[value])).await.expect("written");
+            };
+            set(Some(value.to_owned())).await;
+            let read = ledger.open_drops(&hold.folder, 0, 10).await;
+            assert!(matches!(&read, Err(error) if error.to_string().contains(said)), "{column} {value}: {read:?}");
+            set(None).await;
+            assert_eq!(ledger.open_drops(&hold.folder, 0, 10).await.expect("sound").len(), 1, "{column}");
+        }
+    }
+}

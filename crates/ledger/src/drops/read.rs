@@ -1,10 +1,12 @@
 //! Dropped files as they are read back.
 
+use std::path::Path;
+
 use super::super::job::JobState;
 use super::super::{JobId, Ledger};
 use super::{DropState, DroppedFile, FileSeen, FolderCounts};
 use tenantry_foundation::db::{DbError, Row};
-use tenantry_foundation::file::leads_down;
+use tenantry_foundation::file::{is_plain_name, leads_down};
 
 /// What brought a job, for people and programs.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -214,20 +216,49 @@ impl Ledger {
     }
 }
 
+/// Whether files of a folder may lie there: never where they are dropped, nor in the folder itself.
+fn is_place(place: &str) -> bool {
+    let (first, rest) = place.split_once('/').unwrap_or((place, ""));
+    ["working", "waiting", "done", "failed"].contains(&first) && !rest.is_empty() && leads_down(place)
+}
+
+#[cfg(unix)]
+fn path_of(bytes: &[u8]) -> &Path {
+    use std::os::unix::ffi::OsStrExt;
+
+    Path::new(std::ffi::OsStr::from_bytes(bytes))
+}
+
+#[cfg(not(unix))]
+fn path_of(bytes: &[u8]) -> &Path {
+    Path::new(std::str::from_utf8(bytes).unwrap_or("/"))
+}
+
 fn read(row: &Row) -> Result<DroppedFile, DbError> {
-    for place in [row.opt_text(11)?, row.opt_text(12)?].into_iter().flatten() {
-        if !leads_down(place) {
-            return Err(DbError::Damaged(format!(
-                "the ledger has a dropped file at {place:?}, which is in no folder"
-            )));
+    let damaged = |what: String| Err(DbError::Damaged(format!("the ledger has a dropped file {what}")));
+    let is_open = row.opt_int(17)?.is_none();
+    let place = row.text_or_empty(11)?;
+    let was_nowhere = place.is_empty() && !is_open;
+    for place in [Some(place), row.opt_text(12)?].into_iter().flatten() {
+        if !is_place(place) && !was_nowhere {
+            return damaged(format!("at {place:?}, which is in no folder"));
         }
+    }
+    // Both become parts of paths.
+    let (id, file) = (row.text(1)?, row.opt_blob(4)?.unwrap_or_default());
+    if !is_plain_name(id) {
+        return damaged(format!("with the id {id:?}, which is none"));
+    }
+    if !leads_down(path_of(file)) {
+        let file = String::from_utf8_lossy(file);
+        return damaged(format!("called {file:?}, which is no name of one"));
     }
     Ok(DroppedFile {
         seq: row.int(0)?,
-        id: row.text(1)?.to_owned(),
+        id: id.to_owned(),
         folder: row.text(2)?.to_owned(),
         name: row.text(3)?.to_owned(),
-        file: row.opt_blob(4)?.unwrap_or_default().to_vec(),
+        file: file.to_vec(),
         state: DropState::parse(row.text(5)?)?,
         fence: row.int(6)?,
         seen: FileSeen {
@@ -236,7 +267,7 @@ fn read(row: &Row) -> Result<DroppedFile, DbError> {
             file_id: row.opt_text(9)?.map(str::to_owned),
         },
         owner: row.opt_text(10)?.map(str::to_owned),
-        place: row.text_or_empty(11)?.to_owned(),
+        place: place.to_owned(),
         dest: row.opt_text(12)?.map(str::to_owned),
         reason: row.opt_text(13)?.map(str::to_owned),
         corrects: row.opt_text(14)?.map(str::to_owned),

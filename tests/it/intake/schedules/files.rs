@@ -259,3 +259,57 @@ async fn a_file_that_is_half_there_at_its_time_is_read_whole() {
         .expect("there");
     assert_eq!((job.counts.applied, job.counts.total), (50, 50));
 }
+
+/// A schedule that a command defined stands in the ledger only, for every worker, and so does what somebody writes there.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_read_and_moved_only_where_the_workers_configuration_says() {
+    let clocked = with_user("").await;
+    let at = |name: &str| clocked.place.path(name).display().to_string();
+    for dir in ["mine", "theirs"] {
+        std::fs::create_dir(clocked.place.path(dir)).expect("made");
+    }
+    let users = "customer,user_principal_name,usage_location\nA-1,u@alpha.onmicrosoft.com,S3CRET\n";
+    for file in ["mine/users.csv", "theirs/users.csv"] {
+        clocked.place.write(file, users);
+    }
+    let add = |name: &str, file: &str, out: &str, after: &str| {
+        let keys = [
+            "kind=update-users".to_owned(),
+            "every=1h".to_owned(),
+            format!("file={}", at(file)),
+            format!("out={out}"),
+            format!("after=archive:{}", at(after)),
+        ];
+        let mut args = vec!["schedules", "add", name];
+        args.extend(keys.iter().map(String::as_str));
+        clocked.run(&args, 0);
+        clocked.run(&["schedules", "run", name], 0);
+    };
+    add("read", "theirs/users.csv", &at("out"), "mine/done");
+    // The rows of this one are refused; the reasons would lie below a directory that is none of the worker's.
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let out = elsewhere.path().join("out");
+    add("write", "mine/users.csv", &out.display().to_string(), "mine/done");
+    clocked.configure(&format!("[schedules]\nroots = [\"{}\"]\n", at("mine")));
+    clocked.drain();
+    let fires = clocked.fires("read").await;
+    let detail = fires[0].detail.clone().unwrap_or_default();
+    assert_eq!(told(&fires), [("failed", "unreadable", 1)], "{detail}");
+    assert!(
+        detail.contains("`schedules.roots`") && !detail.contains("S3CRET"),
+        "{detail}"
+    );
+    let fires = clocked.fires("write").await;
+    assert_eq!(told(&fires), [("failed", "refused", 1)], "{:?}", fires[0].detail);
+    assert!(!out.exists(), "nothing is written elsewhere");
+    // What may be read is moved nowhere else either.
+    clocked.place.write("mine/users.csv", users.replace("S3CRET", "CH"));
+    add("move", "mine/users.csv", &at("out"), "theirs/done");
+    clocked.drain();
+    assert_eq!(told(&clocked.fires("move").await), [("ended", "", 1)]);
+    assert!(clocked.place.path("mine/users.csv").exists() && !clocked.place.path("theirs/done").exists());
+    add("moved", "mine/users.csv", &at("out"), "mine/done");
+    clocked.drain();
+    assert_eq!(told(&clocked.fires("moved").await), [("ended", "", 1)]);
+    assert!(clocked.place.path("mine/done/users.csv").exists());
+}
