@@ -153,7 +153,7 @@ impl Runner {
             loop {
                 if let Err(error) = self.beat(&mut signs).await {
                     self.look_at(&error, &finished);
-                    if !self.held.is_empty() {
+                    if self.held.len() > 0 {
                         tracing::warn!(%error, "leases could not be renewed; the fence keeps their chunks safe");
                     }
                 }
