@@ -115,7 +115,7 @@ fn settings(config: &Config) -> anyhow::Result<ServiceSettings> {
             together: TOGETHER,
             lease: worker.lease,
             heartbeat: worker.heartbeat,
-            sweep_every: worker.sweep_interval,
+            sweep_interval: worker.sweep_interval,
             leave_within: worker.leave_within,
             spool_keep: config.spool.retention,
             keep_jobs: config.retention.jobs,
@@ -211,10 +211,10 @@ pub fn limits(config: &Config) -> Limits {
     Limits {
         // Who names the keys that count wants what has to be approved to be approved.
         approval: approval.required || !approval.keys.is_empty(),
-        approval_within: approval.within,
+        approval_expires_after: approval.within,
         own_undo_within: approval.own_undo_within,
         user_share: f64::from(limits.user_percent) / 100.0,
-        user_share_from: limits.user_percent_from,
+        user_share_min_users: limits.user_percent_from,
         destructive_rows: limits.destructive_rows,
         rows: limits.rows,
         errors: ErrorLimit {

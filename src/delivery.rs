@@ -20,7 +20,7 @@ use thiserror::Error;
 
 use crate::db::{DbError, patiently};
 use crate::input::RowView;
-use crate::ledger::{ChunkRows, Job, JobId, Ledger, Made, Outcome, RowRecord};
+use crate::ledger::{ChunkRows, Job, JobFile, JobId, Ledger, Outcome, RowRecord};
 use crate::receipt::{
     Download, Durable, FileMade, Form, InputFiles, Line, RECEIPT, Receipt, ReceiptError, RejectRows, RejectsWriter,
     ResultRows, ResultsWriter, TableFormat, Written, passwords_name, rejects_name, results_name, write_json,
@@ -297,7 +297,7 @@ async fn write_rows(
 async fn download(
     ledger: &Ledger,
     job: &Job,
-    made: &Made,
+    made: &JobFile,
     (name, mut file): (String, Download),
     patience: Duration,
 ) -> Result<FileMade, DeliveryError> {

@@ -53,7 +53,7 @@ pub use faults::RowFault;
 pub(crate) use faults::{FaultLog, SET};
 pub(crate) use hash::PlanHash;
 pub use impact::Limits;
-pub(crate) use impact::{Impact, Standing};
+pub(crate) use impact::{DailyUsage, Impact};
 pub(crate) use kept::{KeepError, Keeping, KeptHead, KeptPlan, KeptRow};
 pub(crate) use kept_rows::{KeptRowsError, ToldRow, each_kept_row};
 pub(crate) use open::PlanInput;
@@ -157,7 +157,7 @@ impl RowSource {
             Self::Spooled { rows, .. } => rows.name().to_owned(),
         };
         let sheet = self.options().and_then(|options| options.sheet.as_deref());
-        format!("{name}{}", of_sheet(sheet))
+        format!("{name}{}", sheet_suffix(sheet))
     }
 
     /// What a plan calls it, by which it is found again: [`PIPED`] where only whoever applies the plan can hand it in.
@@ -183,7 +183,7 @@ pub enum PlanError {
     #[error(transparent)]
     Input(#[from] InputError),
     /// Its header does not fit the kind.
-    #[error("{file}{sheet}: the header does not fit `{kind}`", sheet = of_sheet(sheet.as_deref()))]
+    #[error("{file}{sheet}: the header does not fit `{kind}`", sheet = sheet_suffix(sheet.as_deref()))]
     Header {
         /// The file.
         file: String,
@@ -520,11 +520,11 @@ pub(crate) fn part(sheet: Option<&str>, encoding: Option<&str>, hidden_rows: Opt
 }
 
 /// ` sheet "Users"`, as it follows a file's name, or nothing.
-pub(crate) fn of_sheet(sheet: Option<&str>) -> String {
+pub(crate) fn sheet_suffix(sheet: Option<&str>) -> String {
     sheet.map_or(String::new(), |sheet| format!(" sheet \"{sheet}\""))
 }
 
-/// How many rows would meet which fate.
+/// How many rows would end in which way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Totals {
     pub create: u64,

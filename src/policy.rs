@@ -143,14 +143,16 @@ impl LedgerPolicy {
     pub(crate) fn limits(&self, configured: Limits) -> Limits {
         Limits {
             approval: self.requires_approval() || configured.approval,
-            approval_within: self.duration_of("approval.within").min(configured.approval_within),
+            approval_expires_after: self
+                .duration_of("approval.within")
+                .min(configured.approval_expires_after),
             own_undo_within: self
                 .duration_of("approval.own_undo_within")
                 .min(configured.own_undo_within),
             user_share: (self.number_of("limits.user_percent") as f64 / 100.0).min(configured.user_share),
-            user_share_from: self
+            user_share_min_users: self
                 .number_of("limits.user_percent_from")
-                .min(configured.user_share_from),
+                .min(configured.user_share_min_users),
             destructive_rows: self
                 .number_of("limits.destructive_rows")
                 .min(configured.destructive_rows),
@@ -254,12 +256,12 @@ mod tests {
     #[test]
     fn the_stricter_of_policy_and_configuration_holds() {
         let open = Limits {
-            approval_within: Duration::from_secs(u64::MAX),
-            user_share_from: u64::MAX,
+            approval_expires_after: Duration::from_secs(u64::MAX),
+            user_share_min_users: u64::MAX,
             ..Limits::NONE
         };
         let usual = policy(&[]).limits(open);
-        assert!(usual.approval && usual.destructive_rows == 0 && usual.user_share_from == 10);
+        assert!(usual.approval && usual.destructive_rows == 0 && usual.user_share_min_users == 10);
         assert!((usual.user_share - 0.2).abs() < 1e-9);
         let off = policy(&[("approval.required", "false"), ("limits.rows", "50")]);
         assert!(!off.limits(open).approval);

@@ -136,7 +136,7 @@ impl Queue {
 
     /// As [`wake`](Self::wake) for a job that was recorded just now. If the queue cannot be rung it says so, once until it can
     /// again: workers find the job by themselves.
-    pub async fn ring(&self, job: JobId, count: usize) {
+    pub async fn notify(&self, job: JobId, count: usize) {
         let rung = self.wake(job, count).await;
         let Queue::Redis(queue) = self else { return };
         if rung.is_err() {

@@ -84,7 +84,7 @@ pub struct RunnerSettings {
     /// How often leases are renewed.
     pub heartbeat: Duration,
     /// How often the ledger is asked for work nobody was told of.
-    pub sweep_every: Duration,
+    pub sweep_interval: Duration,
     /// How long chunks in hand are waited for when the worker is to stop.
     pub leave_within: Duration,
     /// How long the rows of ended jobs are kept.
@@ -308,7 +308,7 @@ impl Runner {
         self.look_at(error, stop);
         tracing::warn!(%error, "no chunk can be claimed now; trying again");
         tokio::select! {
-            () = tokio::time::sleep(self.settings.sweep_every) => {}
+            () = tokio::time::sleep(self.settings.sweep_interval) => {}
             () = stop.cancelled() => {}
         }
     }

@@ -21,11 +21,11 @@ use tenantry_jobs::JobKind;
 use thiserror::Error;
 
 use crate::db::DbError;
-use crate::input::Meter;
+use crate::input::StreamHasher;
 use crate::ledger::{Actor, Commit, Committed, Draft, JobId, Ledger, NewJob, Origin, Parameters, ReplyTo, WholeJob};
 use crate::plan::file::{PlanFile, PlanFileError};
 use crate::plan::{
-    Against, Drained, FaultLog, KeepError, KeptHead, Limits, PlanError, PlanInput, Planning, RowSource, Standing,
+    Against, DailyUsage, Drained, FaultLog, KeepError, KeptHead, Limits, PlanError, PlanInput, Planning, RowSource,
     Totals, Whole, check_first,
 };
 use crate::queue::Queue;
@@ -379,10 +379,10 @@ impl Submitter<'_> {
             }
         };
         let limits = self.rules.limits;
-        let standing = Standing::of(new.submitted_by.way(), new.parameters.store.clone());
-        let gate = limits.gate_too(approval, Some(kind), (&totals, &impact), &standing);
+        let usage = DailyUsage::of(new.submitted_by.way(), new.parameters.store.clone());
+        let gate = limits.gate_too(approval, Some(kind), (&totals, &impact), &usage);
         let takings = match gate {
-            None => limits.takings((&totals, &impact), &standing),
+            None => limits.takings((&totals, &impact), &usage),
             Some(_) => Vec::new(),
         };
         let commit = Commit {
@@ -420,7 +420,7 @@ impl Submitter<'_> {
                 limits,
                 totals,
                 impact,
-                standing,
+                usage,
                 keeping: spooling.take_plan()?,
                 head: head(),
             }));
@@ -449,7 +449,7 @@ fn fingerprint(new: &NewJob, sha256: &str, part: Option<&str>) -> String {
     parameters.in_the_clear = false;
     parameters.reply_rows = false;
     let parameters = serde_json::to_string(&parameters).unwrap_or_default();
-    let mut meter = Meter::default();
+    let mut meter = StreamHasher::default();
     meter.pass(format!("{kind}\n{parameters}\n{sha256}").as_bytes());
     if let Some(part) = part {
         meter.pass(format!("\n{part}").as_bytes());

@@ -18,7 +18,8 @@ use crate::ledger::{
     undoable_rows,
 };
 use crate::plan::{
-    ChunkSubjects, Impact, KeepError, Keeping, KeptHead, Limits, NO_JOB, PlanHash, Standing, Subjects, Totals, settled,
+    ChunkSubjects, DailyUsage, Impact, KeepError, Keeping, KeptHead, Limits, NO_JOB, PlanHash, Subjects, Totals,
+    settled,
 };
 use crate::queue::Queue;
 use crate::store::remote::{ApplyError, RemoteSession, RemoteStore, StoreEnv};
@@ -71,7 +72,7 @@ impl From<KeepError> for UndoError {
 /// What an undo would do, or is going to.
 #[derive(Debug, Default)]
 pub struct UndoPlan {
-    /// Rows by fate: `change` are undone, `unchanged` need nothing, `reject` stay as they are.
+    /// Rows by what becomes of them: `change` are undone, `unchanged` need nothing, `reject` stay as they are.
     pub totals: Totals,
     /// Who is touched.
     pub impact: Impact,
@@ -189,7 +190,7 @@ impl UndoRequest<'_> {
                 return Err(DbError::Broken("a job that waits was held to limits".to_owned()).into());
             }
             Committed::Queued => {
-                queue.ring(begun.id, 1).await;
+                queue.notify(begun.id, 1).await;
                 begun.id
             }
         };
@@ -315,12 +316,12 @@ fn check(job: &Job) -> Result<(), UndoError> {
     if tenantry_jobs::find(&job.kind).is_ok_and(|kind| kind.policy().undo == Undo::Nothing) {
         return Err(UndoError::NothingToUndo(job.kind.clone()));
     }
-    let halfway = if job.parameters.store.is_some() {
+    let partially_applied = if job.parameters.store.is_some() {
         job.counts.failed + job.counts.cancelled
     } else {
         0
     };
-    if job.counts.applied + halfway == 0 {
+    if job.counts.applied + partially_applied == 0 {
         return Err(UndoError::NothingApplied(job.id));
     }
     Ok(())
@@ -468,16 +469,16 @@ impl UndoTotals {
         if self.totals.rows == 0 {
             return Err(UndoError::NothingApplied(job.id));
         }
-        let standing = Standing {
+        let usage = DailyUsage {
             taken,
-            ..Standing::of(asker.by.way(), job.parameters.store.clone())
+            ..DailyUsage::of(asker.by.way(), job.parameters.store.clone())
         };
-        let usual = limits.gate(None, (&self.totals, &self.impact), &standing);
+        let usual = limits.gate(None, (&self.totals, &self.impact), &usage);
         let mut limited = self.impact.clone();
         if !self.is_edited && asker.may_alone() {
             limited = limited.but_destruction();
         }
-        let gate = limits.gate(None, (&self.totals, &limited), &standing);
+        let gate = limits.gate(None, (&self.totals, &limited), &usage);
         Ok(UndoPlan {
             hash: self
                 .hash
@@ -486,7 +487,7 @@ impl UndoTotals {
             totals: self.totals,
             impact: self.impact.clone(),
             is_own: usual.is_some() && gate.is_none(),
-            takings: limits.takings((&self.totals, &limited), &standing),
+            takings: limits.takings((&self.totals, &limited), &usage),
             gate,
         })
     }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::destination::DestinationArgs;
 use super::input::{self, InputArgs, is_piped, spooled};
-use super::outcome::{refused, tell_result};
+use super::outcome::{print_result, refused};
 use super::output;
 use super::passwords::PasswordArgs;
 use super::run::{FileSubmission, has_place, process};
@@ -72,7 +72,7 @@ pub(super) async fn apply(args: &ApplyArgs, app: &App, json: bool) -> anyhow::Re
     };
     let job = process(app, id, options, json).await?;
     args.passwords.write(app, &job).await?;
-    tell_result(app, &job, json).await
+    print_result(app, &job, json).await
 }
 
 /// Submits the file of a plan, to be applied as the plan says.

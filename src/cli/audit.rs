@@ -105,7 +105,7 @@ pub(super) async fn audit(args: AuditArgs, config: Config, json: bool) -> anyhow
         }) => {
             let verify = move || verify_file(&file, noted(anchor, anchors.as_deref(), None)?);
             let report = tokio::task::spawn_blocking(verify).await??;
-            tell(&report, None, json)
+            print_report(&report, None, json)
         }
         AuditCommand::Verify(args) => {
             on_ledger(config, async |app| {
@@ -118,7 +118,7 @@ pub(super) async fn audit(args: AuditArgs, config: Config, json: bool) -> anyhow
                 } else {
                     None
                 };
-                tell(&report, deep.as_ref(), json)
+                print_report(&report, deep.as_ref(), json)
             })
             .await
         }
@@ -369,7 +369,7 @@ fn verify_file(path: &Path, anchors: Vec<Anchor>) -> anyhow::Result<ChainReport>
     Ok(report)
 }
 
-fn tell(report: &ChainReport, deep: Option<&DeepReport>, json: bool) -> anyhow::Result<CommandEnd> {
+fn print_report(report: &ChainReport, deep: Option<&DeepReport>, json: bool) -> anyhow::Result<CommandEnd> {
     let deep_faults = deep.map_or(0, |deep| deep.fault_count);
     let intact = report.fault_count + deep_faults == 0 && !report.anchor_before;
     let mut out = output::out();
@@ -394,7 +394,7 @@ fn tell(report: &ChainReport, deep: Option<&DeepReport>, json: bool) -> anyhow::
             );
             writeln!(out, "{jobs} held against the record: {faults}")?;
         }
-        tell_people(&mut out, report, report.fault_count == 0 && !report.anchor_before)?;
+        print_text(&mut out, report, report.fault_count == 0 && !report.anchor_before)?;
     }
     out.flush()?;
     Ok(if report.fault_count + deep_faults > 0 {
@@ -406,7 +406,7 @@ fn tell(report: &ChainReport, deep: Option<&DeepReport>, json: bool) -> anyhow::
     })
 }
 
-fn tell_people(out: &mut dyn Write, report: &ChainReport, intact: bool) -> std::io::Result<()> {
+fn print_text(out: &mut dyn Write, report: &ChainReport, intact: bool) -> std::io::Result<()> {
     for fault in &report.faults {
         writeln!(out, "{}", output::printable(&fault.to_string()))?;
     }

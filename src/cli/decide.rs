@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal};
 use anyhow::bail;
 use clap::Args;
 
-use super::outcome::tell;
+use super::outcome::print_summary;
 use super::signing::SigningArgs;
 use super::{CommandEnd, output};
 use crate::app::App;
@@ -104,6 +104,6 @@ pub(super) async fn resume(args: &DecideArgs, app: &App, json: bool) -> anyhow::
 }
 
 fn show(job: &Job, json: bool) -> anyhow::Result<CommandEnd> {
-    tell(job, json)?;
+    print_summary(job, json)?;
     Ok(CommandEnd::Fine)
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::CommandEnd;
 use super::destination::ResultsFormat;
-use super::outcome::{passwords, tell, tell_all, tell_result};
+use super::outcome::{passwords, print_result, print_summary, print_with_origin};
 use super::output;
 use super::progress::ProgressDisplay;
 use super::text_table::TextTable;
@@ -127,7 +127,7 @@ impl RowFilter {
 }
 
 pub(super) async fn show(args: &OneJobArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
-    tell_all(app, &app.service.find(&args.job).await?, json).await?;
+    print_with_origin(app, &app.service.find(&args.job).await?, json).await?;
     Ok(CommandEnd::Fine)
 }
 
@@ -222,7 +222,7 @@ pub(super) async fn results(args: &ResultsArgs, app: &App, json: bool) -> anyhow
         let written = app.service.wait(job.id, out, &progress).await;
         progress.done();
         written?;
-        tell_result(app, &app.service.job(job.id).await?, json).await?;
+        print_result(app, &app.service.job(job.id).await?, json).await?;
         return Ok(CommandEnd::Fine);
     }
     if let Some(name) = &args.file {
@@ -283,7 +283,7 @@ pub(super) async fn cancel(args: &AskedArgs, app: &App, json: bool) -> anyhow::R
     if !is_stopped {
         output::say(&format!("job {} had ended before", job.id));
     }
-    tell(&job, json)?;
+    print_summary(&job, json)?;
     Ok(CommandEnd::Fine)
 }
 

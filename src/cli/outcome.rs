@@ -33,18 +33,18 @@ pub(super) fn refused(kind: &str, mut refusal: FileRefusal, all: bool, json: boo
 }
 
 /// Prints how a job that was worked on or waited for ended, and says what to do next, with the passwords it handed out as well.
-pub(super) async fn tell_result(app: &App, job: &Job, json: bool) -> anyhow::Result<CommandEnd> {
+pub(super) async fn print_result(app: &App, job: &Job, json: bool) -> anyhow::Result<CommandEnd> {
     let passwords = if json { None } else { passwords(app, job).await };
     told(job, &JobSummary::of(job), passwords, json)
 }
 
 /// Prints how a job is, and says what to do next.
-pub(super) fn tell(job: &Job, json: bool) -> anyhow::Result<CommandEnd> {
+pub(super) fn print_summary(job: &Job, json: bool) -> anyhow::Result<CommandEnd> {
     told(job, &JobSummary::of(job), None, json)
 }
 
-/// As [`tell`], with what brought the job.
-pub(super) async fn tell_all(app: &App, job: &Job, json: bool) -> anyhow::Result<CommandEnd> {
+/// As [`print_summary`], with what brought the job.
+pub(super) async fn print_with_origin(app: &App, job: &Job, json: bool) -> anyhow::Result<CommandEnd> {
     let mut summary = JobSummary::of(job);
     let service = &app.service;
     summary.origin = service.patiently(|| service.ledger.brought_by(job.seq)).await?;

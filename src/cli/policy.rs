@@ -64,7 +64,7 @@ pub(super) async fn policy(args: &PolicyArgs, app: &App, json: bool) -> anyhow::
     let ledger = &app.service.ledger;
     let (key, value, by, signing) = match &args.command {
         None => {
-            show(&app.service.patiently(|| ledger.learn_policy()).await?, app, json)?;
+            show(&app.service.patiently(|| ledger.refresh_policy()).await?, app, json)?;
             return Ok(CommandEnd::Fine);
         }
         Some(PolicyCommand::Set(args)) => {

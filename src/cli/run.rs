@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::destination::DestinationArgs;
 use super::kinds::KindName;
-use super::outcome::{refused, tell_result};
+use super::outcome::{print_result, refused};
 use super::output;
 use super::progress::ProgressDisplay;
-use super::several::{self, Ended, Several};
+use super::several::{self, FileOutcome, Several};
 use super::{CommandEnd, SubmissionArgs};
 use crate::app::App;
 use crate::delivery::{DeliveryError, Destination, MayHold};
@@ -60,14 +60,14 @@ pub(super) async fn run(args: &RunArgs, app: &App, json: bool) -> anyhow::Result
     if !many {
         let ended = work.file(args.files.first().map(PathBuf::as_path), args.out.destination());
         return match Box::pin(ended).await? {
-            Ended::Refused(refusal) => {
+            FileOutcome::Refused(refusal) => {
                 args.submission.passwords.forget();
                 refused(kind.kind(), *refusal, args.all, json)?;
                 Ok(CommandEnd::Unfinished)
             }
-            Ended::Job(job) | Ended::Queued { job, .. } => {
+            FileOutcome::Job(job) | FileOutcome::Queued { job, .. } => {
                 args.submission.passwords.write(app, &job).await?;
-                tell_result(app, &job, json).await
+                print_result(app, &job, json).await
             }
         };
     }
@@ -107,7 +107,7 @@ struct RunFiles<'a> {
 
 impl RunFiles<'_> {
     /// Submits one file, or the row of the command line, and works on its job here.
-    async fn file(&self, file: Option<&Path>, out: Destination<'_>) -> anyhow::Result<Ended> {
+    async fn file(&self, file: Option<&Path>, out: Destination<'_>) -> anyhow::Result<FileOutcome> {
         let (args, app, json) = (self.args, self.app, self.json);
         let submission = FileSubmission {
             kind: self.kind,
@@ -118,7 +118,7 @@ impl RunFiles<'_> {
             is_for_workers: false,
         };
         let id = match submission.submit(app, json).await? {
-            Submitted::Refused(refusal) => return Ok(Ended::Refused(refusal)),
+            Submitted::Refused(refusal) => return Ok(FileOutcome::Refused(refusal)),
             Submitted::Queued(id) | Submitted::AwaitingApproval(id) => id,
             Submitted::Same(id) => {
                 output::say(&format!("the same work is job {id} already; going on with it"));
@@ -130,7 +130,7 @@ impl RunFiles<'_> {
             concurrency: args.concurrency.map(usize::from),
             stop: self.stop,
         };
-        Ok(Ended::Job(Box::new(process(app, id, options, json).await?)))
+        Ok(FileOutcome::Job(Box::new(process(app, id, options, json).await?)))
     }
 }
 

@@ -134,7 +134,7 @@ pub(super) async fn sandbox(args: SandboxArgs, json: bool) -> anyhow::Result<Com
     if let (Some(path), Some(pem)) = (&args.tls, sandbox.authority()) {
         write_authority(path, pem)?;
     }
-    let told = Whereabouts {
+    let told = SandboxAddress {
         base: format!("http://127.0.0.1:{port}"),
         // A name, since some clients take none but names for the host of an authority.
         secure: args.tls.map(|path| (format!("https://localhost:{port}"), path)),
@@ -144,7 +144,7 @@ pub(super) async fn sandbox(args: SandboxArgs, json: bool) -> anyhow::Result<Com
     };
     let served = async {
         let seeded = sandbox.seed(args.seed).await?;
-        told.tell(seeded)?;
+        told.print(seeded)?;
         sandbox.serve(listener, stop).await?;
         Ok(CommandEnd::Fine)
     };
@@ -199,7 +199,7 @@ fn write_authority(path: &Path, pem: &str) -> anyhow::Result<()> {
 }
 
 /// Where the sandbox is.
-struct Whereabouts<'a> {
+struct SandboxAddress<'a> {
     base: String,
     /// The same over HTTPS, and the file of the authority's certificate.
     secure: Option<(String, PathBuf)>,
@@ -208,8 +208,8 @@ struct Whereabouts<'a> {
     json: bool,
 }
 
-impl Whereabouts<'_> {
-    fn tell(&self, seeded: u32) -> anyhow::Result<()> {
+impl SandboxAddress<'_> {
+    fn print(&self, seeded: u32) -> anyhow::Result<()> {
         let base = &self.base;
         let login = format!("{base}/{PARTNER}/oauth2/token");
         let mut out = output::out();

@@ -14,11 +14,11 @@ use crate::ledger::Actor;
 #[derive(Debug, Args)]
 pub(super) struct SchedulesArgs {
     #[command(subcommand)]
-    what: Option<What>,
+    what: Option<ScheduleCommand>,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum ScheduleCommand {
     /// Show a schedule, its next times and its history
     Show(show::ScheduleShowArgs),
     /// List the next times of all schedules
@@ -57,7 +57,7 @@ impl SchedulesArgs {
     /// What is asked, if that needs neither ledger nor configuration; and the answer.
     pub(super) fn explained(&self, json: bool) -> Option<anyhow::Result<CommandEnd>> {
         match &self.what {
-            Some(What::Explain(args)) => Some(explain::explain(args, json)),
+            Some(ScheduleCommand::Explain(args)) => Some(explain::explain(args, json)),
             _ => None,
         }
     }
@@ -66,17 +66,17 @@ impl SchedulesArgs {
 pub(super) async fn schedules(args: SchedulesArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     match args.what {
         None => show::list(app, json).await,
-        Some(What::Show(args)) => show::show(&args, app, json).await,
-        Some(What::Next(args)) => next::next(&args, app, json).await,
-        Some(What::Explain(args)) => explain::explain(&args, json),
-        Some(What::Plan(args)) => show::plan(&args, app, json).await,
-        Some(What::Run(args)) => change::run(&args, app, json).await,
-        Some(What::Skip(args)) => change::skip(&args, app, json).await,
-        Some(What::Pause(args)) => change::pause(&args, app, json).await,
-        Some(What::Resume(args)) => change::resume(&args, app, json).await,
-        Some(What::Backfill(args)) => change::backfill(&args, app, json).await,
-        Some(What::Add(args)) => change::define(&args, true, app, json).await,
-        Some(What::Edit(args)) => change::define(&args, false, app, json).await,
-        Some(What::Remove(args)) => change::remove(&args, app, json).await,
+        Some(ScheduleCommand::Show(args)) => show::show(&args, app, json).await,
+        Some(ScheduleCommand::Next(args)) => next::next(&args, app, json).await,
+        Some(ScheduleCommand::Explain(args)) => explain::explain(&args, json),
+        Some(ScheduleCommand::Plan(args)) => show::plan(&args, app, json).await,
+        Some(ScheduleCommand::Run(args)) => change::run(&args, app, json).await,
+        Some(ScheduleCommand::Skip(args)) => change::skip(&args, app, json).await,
+        Some(ScheduleCommand::Pause(args)) => change::pause(&args, app, json).await,
+        Some(ScheduleCommand::Resume(args)) => change::resume(&args, app, json).await,
+        Some(ScheduleCommand::Backfill(args)) => change::backfill(&args, app, json).await,
+        Some(ScheduleCommand::Add(args)) => change::define(&args, true, app, json).await,
+        Some(ScheduleCommand::Edit(args)) => change::define(&args, false, app, json).await,
+        Some(ScheduleCommand::Remove(args)) => change::remove(&args, app, json).await,
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::outcome::{refused, tell_result};
+use super::outcome::{print_result, refused};
 use super::output::{self, printable};
 use super::{CommandEnd, SubmissionArgs, input};
 use crate::app::App;
@@ -18,7 +18,7 @@ use crate::submit::FileRefusal;
 use crate::summary::JobSummary;
 
 /// How far one file came.
-pub(super) enum Ended {
+pub(super) enum FileOutcome {
     /// Its job has ended, or rests.
     Job(Box<Job>),
     /// Its job is queued, which was made for it or was there before.
@@ -123,14 +123,14 @@ impl<'f> Several<'f> {
     }
 
     /// Says what became of the next file, and whether the ones after it are to be begun.
-    pub(super) async fn add(&mut self, ended: anyhow::Result<Ended>) -> anyhow::Result<bool> {
+    pub(super) async fn add(&mut self, ended: anyhow::Result<FileOutcome>) -> anyhow::Result<bool> {
         let number = self.table.len() - 1;
         let file = input::name(&self.files[number]);
         if let Some(out) = &mut self.document {
             write!(out, "{}", if number == 0 { "\n" } else { ",\n" })?;
         }
         let (row, end, goes_on) = match ended {
-            Ok(Ended::Job(job)) => {
+            Ok(FileOutcome::Job(job)) => {
                 let end = match &mut self.document {
                     Some(out) => {
                         let mut told = serde_json::to_value(JobSummary::of(&job))?;
@@ -138,18 +138,18 @@ impl<'f> Several<'f> {
                         write!(out, "{told}")?;
                         output::end_of(job.state, &job.counts)
                     }
-                    None => tell_result(self.app, &job, false).await?,
+                    None => print_result(self.app, &job, false).await?,
                 };
                 (of_job(file, &job), end, true)
             }
-            Ok(Ended::Queued { job, new }) => {
+            Ok(FileOutcome::Queued { job, new }) => {
                 if let Some(out) = &mut self.document {
                     let told = json!({ "file": file, "job": job.id, "kind": job.kind, "state": job.state, "new": new });
                     write!(out, "{told}")?;
                 }
                 (of_job(file, &job), CommandEnd::Fine, true)
             }
-            Ok(Ended::Refused(mut refusal)) => {
+            Ok(FileOutcome::Refused(mut refusal)) => {
                 let row = of_refused(file.clone(), &refusal);
                 match &mut self.document {
                     Some(out) => refusal.write_json(self.kind, Some(&file), out)?,

@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::destination::ResultsFormat;
 use super::kinds::KindName;
-use super::outcome::{refused, tell_result};
+use super::outcome::{print_result, refused};
 use super::output;
 use super::progress::ProgressDisplay;
 use super::run::{FileSubmission, has_place, out_of, recorded};
-use super::several::{self, Ended, Several};
+use super::several::{self, FileOutcome, Several};
 use super::{CommandEnd, SubmissionArgs};
 use crate::app::App;
 use crate::delivery::Destination;
@@ -121,13 +121,13 @@ pub(super) async fn submit(args: &SubmitArgs, app: &App, json: bool) -> anyhow::
     }
     let file = args.files.first().map(PathBuf::as_path);
     let (job, new) = match Box::pin(work.queue(file)).await? {
-        Ended::Refused(refusal) => {
+        FileOutcome::Refused(refusal) => {
             args.submission.passwords.forget();
             refused(kind.kind(), *refusal, args.all, json)?;
             return Ok(CommandEnd::Unfinished);
         }
-        Ended::Queued { job, new } => (job, new),
-        Ended::Job(job) => (job, false),
+        FileOutcome::Queued { job, new } => (job, new),
+        FileOutcome::Job(job) => (job, false),
     };
     if !args.wait {
         let mut out = output::out();
@@ -141,7 +141,7 @@ pub(super) async fn submit(args: &SubmitArgs, app: &App, json: bool) -> anyhow::
     }
     let job = work.wait(job.id, args.out.as_deref()).await?;
     args.submission.passwords.write(app, &job).await?;
-    tell_result(app, &job, json).await
+    print_result(app, &job, json).await
 }
 
 /// What is the same for every file.
@@ -172,10 +172,10 @@ impl SubmitFiles<'_> {
         let mut several = Several::new(self.app, &args.files, self.kind.kind(), args.all, self.json)?;
         for (number, one) in queued.into_iter().enumerate() {
             let ended = match one {
-                Ok(Ended::Queued { job, .. }) if args.wait => {
+                Ok(FileOutcome::Queued { job, .. }) if args.wait => {
                     let out = out_of(args.out.as_deref(), number, true);
                     let waited = self.wait(job.id, out.as_deref()).await;
-                    waited.map(|job| Ended::Job(Box::new(job)))
+                    waited.map(|job| FileOutcome::Job(Box::new(job)))
                 }
                 other => other,
             };
@@ -185,7 +185,7 @@ impl SubmitFiles<'_> {
     }
 
     /// Submits one file, or the row of the command line.
-    async fn queue(&self, file: Option<&Path>) -> anyhow::Result<Ended> {
+    async fn queue(&self, file: Option<&Path>) -> anyhow::Result<FileOutcome> {
         let (args, app) = (self.args, self.app);
         let submission = FileSubmission {
             kind: self.kind,
@@ -196,7 +196,7 @@ impl SubmitFiles<'_> {
             is_for_workers: true,
         };
         let (id, new) = match submission.submit(app, self.json).await? {
-            Submitted::Refused(refusal) => return Ok(Ended::Refused(refusal)),
+            Submitted::Refused(refusal) => return Ok(FileOutcome::Refused(refusal)),
             Submitted::Queued(id) | Submitted::AwaitingApproval(id) => (id, true),
             Submitted::Same(id) => (id, false),
         };
@@ -213,7 +213,7 @@ impl SubmitFiles<'_> {
                  --identity KEYFILE`"
             ));
         }
-        Ok(Ended::Queued {
+        Ok(FileOutcome::Queued {
             job: Box::new(job),
             new,
         })

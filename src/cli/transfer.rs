@@ -17,23 +17,23 @@ use crate::store::sql::counterpart::{Said, TheirRequest, record};
 #[derive(Debug, Args)]
 pub(super) struct TransferArgs {
     #[command(subcommand)]
-    what: What,
+    what: TransferCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum TransferCommand {
     /// The other partner accepted our request: the row that waits for it goes on
-    Accepted(Of),
+    Accepted(TransferArg),
     /// The other partner declined our request: the row that waits for it ends
-    Declined(Of),
+    Declined(TransferArg),
     /// Another partner asks us for a subscription, which `switch-subscription` with action accept or reject answers
     Requested(Requested),
     /// The other partner withdrew its request
-    Withdrawn(Of),
+    Withdrawn(TransferArg),
 }
 
 #[derive(Debug, Args)]
-struct Of {
+struct TransferArg {
     /// GUID of the subscription
     subscription: Uuid,
     /// Name for the audit record
@@ -44,7 +44,7 @@ struct Of {
 #[derive(Debug, Args)]
 struct Requested {
     #[command(flatten)]
-    of: Of,
+    of: TransferArg,
     /// The customer: tenant GUID, primary domain or external id
     #[arg(long, value_name = "CUSTOMER")]
     customer: String,
@@ -71,10 +71,10 @@ pub(super) async fn transfer(args: TransferArgs, app: &App, json: bool) -> anyho
         );
     }
     let (of, said) = match args.what {
-        What::Accepted(of) => (of, Said::Accepted),
-        What::Declined(of) => (of, Said::Declined),
-        What::Withdrawn(of) => (of, Said::Withdrawn),
-        What::Requested(theirs) => {
+        TransferCommand::Accepted(of) => (of, Said::Accepted),
+        TransferCommand::Declined(of) => (of, Said::Declined),
+        TransferCommand::Withdrawn(of) => (of, Said::Withdrawn),
+        TransferCommand::Requested(theirs) => {
             let request = TheirRequest {
                 customer: theirs.customer,
                 flow: theirs.flow,

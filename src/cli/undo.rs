@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::CommandEnd;
 use super::destination::DestinationArgs;
-use super::outcome::tell;
+use super::outcome::print_summary;
 use super::output::{self, SHOWN};
 use super::run::{has_place, process};
 use crate::app::App;
@@ -65,7 +65,7 @@ pub(super) async fn undo(args: &UndoArgs, app: &App, json: bool) -> anyhow::Resu
         stop: &stop,
     };
     let undone = process(app, id, options, json).await?;
-    tell(&undone, json)
+    print_summary(&undone, json)
 }
 
 async fn plan(args: &UndoArgs, app: &App, job: &crate::ledger::Job, json: bool) -> anyhow::Result<CommandEnd> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::outcome::tell_result;
+use super::outcome::print_result;
 use super::progress::ProgressDisplay;
 use super::{CommandEnd, output};
 use crate::app::App;
@@ -51,7 +51,7 @@ pub(super) async fn wait(args: &WaitArgs, app: &App, json: bool) -> anyhow::Resu
             ));
             return Ok(CommandEnd::Unfinished);
         };
-        end = end.max(tell_result(app, &waited?, json).await?);
+        end = end.max(print_result(app, &waited?, json).await?);
     }
     Ok(end)
 }

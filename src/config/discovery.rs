@@ -178,11 +178,11 @@ mod tests {
     use super::*;
     use std::fs::{Permissions, create_dir_all, set_permissions, write};
 
-    struct Here {
+    struct Surroundings {
         dir: tempfile::TempDir,
     }
 
-    impl Here {
+    impl Surroundings {
         fn new() -> Self {
             Self {
                 dir: tempfile::tempdir().expect("a directory"),
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_nearest_file_is_read() {
-        let here = Here::new();
+        let here = Surroundings::new();
         assert_eq!(here.search("a/b").file, None);
         let system = here.file("system/tenantry/tenantry.toml");
         assert_eq!(here.search("a/b").file, Some(system));
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_file_that_others_can_write_is_passed_over() {
-        let here = Here::new();
+        let here = Surroundings::new();
         let user = here.file("user/tenantry/tenantry.toml");
         here.file("a/tenantry.toml");
         here.mode("a/tenantry.toml", 0o664);
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_link_is_as_good_as_its_directory_and_its_target() {
-        let here = Here::new();
+        let here = Surroundings::new();
         here.file("elsewhere/shared.toml");
         create_dir_all(here.path("a")).expect("made");
         std::os::unix::fs::symlink(here.path("elsewhere/shared.toml"), here.path("a/tenantry.toml")).expect("a link");

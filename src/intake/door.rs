@@ -24,13 +24,13 @@ const NOBODY: &str = "inbox";
 #[derive(Clone)]
 pub struct LedgerDoor {
     service: Service,
-    from: From,
+    from: DocumentSource,
     hand: Option<Arc<dyn Hand>>,
 }
 
 /// Whose documents come in.
 #[derive(Clone)]
-enum From {
+enum DocumentSource {
     /// Other programs'. What names them is what they say, and an entry is one job however often it comes.
     Inbox,
     /// Those of somebody who runs a command, and has said what is to become of passwords.
@@ -42,7 +42,7 @@ impl LedgerDoor {
     pub fn new(service: &Service) -> Self {
         Self {
             service: service.clone(),
-            from: From::Inbox,
+            from: DocumentSource::Inbox,
             hand: None,
         }
     }
@@ -60,14 +60,16 @@ impl LedgerDoor {
     pub(crate) fn of_command(service: &Service, by: Actor, passwords: PasswordWish) -> Self {
         Self {
             service: service.clone(),
-            from: From::Command(by, passwords),
+            from: DocumentSource::Command(by, passwords),
             hand: None,
         }
     }
 
     /// What a document says that cannot be so here.
     pub(crate) fn refuses(&self, document: &JobDocument) -> Option<Reason> {
-        let From::Command(by, _) = &self.from else { return None };
+        let DocumentSource::Command(by, _) = &self.from else {
+            return None;
+        };
         if let Some(named) = document.submitted_by.as_ref().filter(|named| **named != by.name) {
             let expected = format!("expected `{by}`, who runs the command, or nothing; `--by` says who that is");
             return Some(Reason::new("$.submitted_by", code::BAD_VALUE, named, expected));
@@ -167,12 +169,12 @@ impl LedgerDoor {
             with_rows: document.parameters.reply_rows,
         });
         let (by, default_key, passwords) = match &self.from {
-            From::Inbox => {
+            DocumentSource::Inbox => {
                 let by = document.submitted_by.as_deref().unwrap_or(NOBODY);
                 let by = Actor::new(by, Via::Inbox);
                 (by, Some(name.clone()), PasswordWish::ConfiguredOrNone)
             }
-            From::Command(by, passwords) => (by.clone(), None, passwords.clone()),
+            DocumentSource::Command(by, passwords) => (by.clone(), None, passwords.clone()),
         };
         let handed = Handed {
             kind: document.kind.kind(),
@@ -227,7 +229,7 @@ impl LedgerDoor {
                 let mut expected =
                     "a kind that needs no recipient of passwords; none is configured (`passwords.recipients`)"
                         .to_owned();
-                if matches!(self.from, From::Command(..)) {
+                if matches!(self.from, DocumentSource::Command(..)) {
                     expected.push_str("; --no-passwords hands out none");
                 }
                 let reason = Reason::new("$.kind", "no-recipient", handed.kind, expected);

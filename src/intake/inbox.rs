@@ -1,7 +1,7 @@
 //! Jobs from other programs, over Redis streams.
 //!
 //! `XADD tenantry:inbox * job '<json>'` hands a job in, from any language. The workers read the stream as one
-//! consumer group. An entry leaves it only when its fate is sealed: accepted, and then it is in the
+//! consumer group. An entry leaves it only when its end is sealed: accepted, and then it is in the
 //! ledger; or refused, and then it moves to `tenantry:inbox:rejected` with every reason.
 //! A Redis that is full still lets accepted entries be taken off; refused ones stay until it has room for them.
 //! Whatever happens in between (a killed worker, a ledger that is away) leaves it pending, and some worker
@@ -16,8 +16,8 @@
 //! Nothing ends the reading: not a lost connection, not a flushed server, not an entry that is no document.
 
 mod bounds;
+mod end;
 mod entries;
-mod fate;
 mod reader;
 mod trouble;
 
@@ -67,7 +67,7 @@ type RefusedEntry = (Refusal, DocumentSender);
 /// An entry, and the document it is, if it is one.
 type ReadEntry = (Entry, Result<JobDocument, RefusedEntry>);
 /// What came of handing an entry in.
-type EntryFate = Result<(Accepted, DocumentSender), RefusedEntry>;
+type EntryEnd = Result<(Accepted, DocumentSender), RefusedEntry>;
 
 /// How documents are taken in.
 #[derive(Debug, Clone, Copy)]
@@ -333,7 +333,7 @@ impl<D: Door> Inbox<D> {
         match answer {
             Ok(answer) => {
                 let entries = entries_of(answer);
-                self.learn_sizes(&entries);
+                self.record_sizes(&entries);
                 Ok(self.as_far_as_read(entries))
             }
             // The server was flushed, or the stream deleted. What Redis says of it differs between versions.
@@ -347,7 +347,7 @@ impl<D: Door> Inbox<D> {
     }
 
     /// Asks for many small documents at once, and for few large ones.
-    fn learn_sizes(&self, entries: &[Entry]) {
+    fn record_sizes(&self, entries: &[Entry]) {
         let bytes: usize = entries.iter().map(|entry| entry.size(self.largest)).sum();
         if let Some(each) = bytes.checked_div(entries.len()) {
             let next = (BYTES_AT_ONCE / each.max(1)).clamp(LEAST, MOST);
@@ -355,7 +355,7 @@ impl<D: Door> Inbox<D> {
         }
     }
 
-    /// Hands entries in, in their order, those of few rows together, and seals their fates. Whether all are recorded that can be; the
+    /// Hands entries in, in their order, those of few rows together, and seals their ends. Whether all are recorded that can be; the
     /// turn of the next ones comes only then.
     async fn deal_with_all(
         &self,
@@ -388,7 +388,7 @@ impl<D: Door> Inbox<D> {
             !stop.is_cancelled() && self.deal_with(hand, Handing { again, turn }, end).await
         });
         let all_done = dealt.buffered(AT_ONCE).fold(true, async |all, is_done| all && is_done);
-        // The next ones are recorded while the fates of these are sealed.
+        // The next ones are recorded while the ends of these are sealed.
         let next_turn = async {
             if turn.comes().await {
                 end.comes();
@@ -397,11 +397,11 @@ impl<D: Door> Inbox<D> {
         futures::join!(all_done, next_turn).0
     }
 
-    /// Hands some entries in and seals their fates. Whatever fails, they stay pending and are taken up again. Whether those are recorded
+    /// Hands some entries in and seals their ends. Whatever fails, they stay pending and are taken up again. Whether those are recorded
     /// that can be.
     async fn deal_with(&self, hand: Vec<ReadEntry>, handing: Handing, end: RecordTurnEnd) -> bool {
         let submitted = self.submit(hand, handing).await;
-        let is_unknown = |(_, fate): &(_, EntryFate)| matches!(fate, Err((Refusal::Unavailable(_), _)));
+        let is_unknown = |(_, end): &(_, EntryEnd)| matches!(end, Err((Refusal::Unavailable(_), _)));
         let is_done = !submitted.iter().any(is_unknown);
         if is_done {
             end.comes();
@@ -410,8 +410,8 @@ impl<D: Door> Inbox<D> {
         is_done
     }
 
-    async fn submit(&self, hand: Vec<ReadEntry>, handing: Handing) -> Vec<(Entry, EntryFate)> {
-        let (mut fates, mut entries, mut documents) = (Vec::new(), Vec::new(), Vec::new());
+    async fn submit(&self, hand: Vec<ReadEntry>, handing: Handing) -> Vec<(Entry, EntryEnd)> {
+        let (mut ends, mut entries, mut documents) = (Vec::new(), Vec::new(), Vec::new());
         for (entry, read) in hand {
             match read {
                 Ok(document) => {
@@ -419,18 +419,18 @@ impl<D: Door> Inbox<D> {
                     entries.push((entry, document.sender()));
                     documents.push((document, key));
                 }
-                Err(refused) => fates.push((entry, Err(refused))),
+                Err(refused) => ends.push((entry, Err(refused))),
             }
         }
         let submitted = self.door.submit_all(documents, handing).await;
-        fates.extend(entries.into_iter().zip(submitted).map(|((entry, sender), submitted)| {
-            let fate = match submitted {
+        ends.extend(entries.into_iter().zip(submitted).map(|((entry, sender), submitted)| {
+            let end = match submitted {
                 Ok(accepted) => Ok((accepted, sender)),
                 Err(refusal) => Err((refusal, sender)),
             };
-            (entry, fate)
+            (entry, end)
         }));
-        fates
+        ends
     }
 
     fn document(&self, entry: &Entry) -> Result<JobDocument, RefusedEntry> {

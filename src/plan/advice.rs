@@ -20,14 +20,14 @@ use crate::store::sql::Prepared;
 type Rejects = BTreeMap<u64, Vec<RowFault>>;
 
 /// A cell that is to be advised of.
-struct Wanted<'r> {
+struct AdviceRequest<'r> {
     row: u64,
     customer: CustomerRef<'r>,
     naming: Naming,
     problem: &'r Problem,
 }
 
-impl<'r> Wanted<'r> {
+impl<'r> AdviceRequest<'r> {
     fn of(rejects: &'r Rejects, RowRequest { row, request }: &'r RowRequest<'_>) -> Option<Self> {
         let Request::Change(change) = request else { return None };
         let naming = Naming::of(change)?;
@@ -87,11 +87,11 @@ fn of_database(shared: &BlockChecks, checked: &mut CheckedBlock, tx: &mut dyn Tx
         let cells: Vec<(u64, RestCells<'_>)> = rests.iter().map(|rest| (rest.row, rest.cells())).collect();
         let requests = rest::requests(shared, &cells);
         let mut prepared = Prepared::new(shared.context.clone(), 0);
-        prepared.learn(tx, &requests)?;
+        prepared.resolve(tx, &requests)?;
         let mut known: HashMap<&str, Option<Holdings>> = HashMap::new();
         for wanted in requests
             .iter()
-            .filter_map(|request| Wanted::of(&checked.rejects, request))
+            .filter_map(|request| AdviceRequest::of(&checked.rejects, request))
         {
             let text = wanted.customer.as_written();
             if !known.contains_key(text) {
@@ -118,7 +118,7 @@ pub(super) async fn of_service(
         let requests = rest::requests(shared, &cells);
         for wanted in requests
             .iter()
-            .filter_map(|request| Wanted::of(&checked.rejects, request))
+            .filter_map(|request| AdviceRequest::of(&checked.rejects, request))
         {
             let held = held_there(session, wanted.customer, wanted.naming)
                 .await

@@ -13,7 +13,7 @@ use crate::input::duplicates::{self, KeyHasher, RowKey};
 use crate::input::{self, Block, RowView};
 use crate::ledger::RowOutcome;
 use crate::store::sql::sync::SyncRequest;
-use crate::store::sql::{self, Context, Customers, Prepared, Previewed};
+use crate::store::sql::{self, BlockPreview, Context, Customers, Prepared};
 use crate::store::{self, Expected, Names, Preview, RowRequest, SeatNeed, State, Verdict};
 
 /// Stands in a plan for a row that it rejects, whatever for.
@@ -372,7 +372,7 @@ pub(super) fn check(shared: &Arc<BlockChecks>, block: Block, encode: bool) -> Re
         laid,
         syncs,
         customers,
-        Previewed {
+        BlockPreview {
             previews,
             needs: Vec::new(),
         },
@@ -391,7 +391,7 @@ pub(super) fn check_all(
         let named = blocks.iter().flat_map(|(shared, block)| {
             customers_named(shared.job, &shared.mapping, shared.customer.as_deref(), block)
         });
-        customers.learn_named(tx, named)?;
+        customers.resolve_named(tx, named)?;
     }
     let besides = blocks.iter().flat_map(|(shared, block)| {
         let fixed = shared
@@ -404,11 +404,11 @@ pub(super) fn check_all(
             .flat_map(|fixed| std::iter::once(fixed.trim()))
             .chain(named)
     });
-    customers.learn_named(tx, besides)?;
+    customers.resolve_named(tx, besides)?;
     let subscriptions = blocks
         .iter()
         .flat_map(|(shared, block)| subscriptions_named(shared.job, &shared.mapping, block));
-    customers.learn_products(tx, subscriptions)?;
+    customers.resolve_products(tx, subscriptions)?;
     let mut laid = Vec::with_capacity(blocks.len());
     for (shared, block) in blocks {
         let mut one = lay_out(&shared, block, Some(&mut *tx), customers)?;
@@ -417,7 +417,7 @@ pub(super) fn check_all(
         if !one.rejects.is_empty() {
             let fixed = shared.customer.as_deref();
             let named = customers_named(shared.job, &shared.mapping, fixed, &one.block);
-            customers.learn_named(tx, named)?;
+            customers.resolve_named(tx, named)?;
         }
         laid.push(one);
     }
@@ -483,7 +483,7 @@ fn lay_out(
             rejects.insert(view.number, faults.collect());
         }
         if let Some(tx) = tx.as_deref_mut() {
-            prepared.learn(tx, &requests)?;
+            prepared.resolve(tx, &requests)?;
         }
         for (RowRequest { row, request }, line) in requests.iter().zip(lines) {
             request.each_key(&|customer| prepared.name(customer), &mut |column, parts| {
@@ -510,7 +510,7 @@ fn checked(
     laid: LaidOut,
     syncs: Vec<SyncRequest>,
     names: Arc<dyn Names>,
-    Previewed { previews, needs }: Previewed,
+    BlockPreview { previews, needs }: BlockPreview,
     encode: bool,
 ) -> CheckedBlock {
     let LaidOut {

@@ -124,7 +124,7 @@ pub(super) fn settle(shared: &BlockChecks, checked: &mut CheckedBlock, tx: &mut 
         });
         let requests: Vec<RowRequest<'_>> = requests.collect();
         let mut prepared = Prepared::new(shared.context.clone(), requests.len());
-        prepared.learn(tx, &requests)?;
+        prepared.resolve(tx, &requests)?;
         prepared.add(&requests);
         let mut previewed = sql::preview(tx, &prepared)?;
         let mut previews = BTreeMap::new();

@@ -5,7 +5,7 @@
 use sha2::{Digest, Sha256};
 
 use super::{CheckedBlock, Repeated};
-use crate::input::Meter;
+use crate::input::StreamHasher;
 use crate::ledger::Parameters;
 use crate::store::{Expected, State};
 
@@ -84,7 +84,7 @@ impl PlanHash {
         parameters.in_the_clear = false;
         parameters.reply_rows = false;
         let parameters = serde_json::to_string(&parameters).unwrap_or_default();
-        let mut whole = Meter::default();
+        let mut whole = StreamHasher::default();
         whole.pass(format!("tenantry plan 1\n{kind}\n{parameters}\n{sha256}\n").as_bytes());
         whole.pass(serde_json::json!(part).to_string().as_bytes());
         whole.pass(&self.rows.finalize());

@@ -164,7 +164,7 @@ impl Impact {
 
 /// Who is held to limits that remember, where, and what of them was taken today.
 #[derive(Debug, Clone, Default)]
-pub struct Standing {
+pub struct DailyUsage {
     /// By which way in and from which account jobs come, whatever name is given beside it.
     pub way: String,
     /// The store, if it is not the ledger's database.
@@ -173,7 +173,7 @@ pub struct Standing {
     pub taken: TakenToday,
 }
 
-impl Standing {
+impl DailyUsage {
     /// Of whoever has that way in, as if nothing had been taken.
     pub fn of(way: String, store: Option<String>) -> Self {
         Self {
@@ -211,13 +211,13 @@ pub struct Limits {
     /// Whether anything has to be approved at all.
     pub approval: bool,
     /// How long there is to approve a job.
-    pub approval_within: Duration,
+    pub approval_expires_after: Duration,
     /// How long after its end whoever submitted a job may take it back, however destructive that is; not at all if it is zero.
     pub own_undo_within: Duration,
     /// Share of a customer's existing users, from 0 to 1.
     pub user_share: f64,
     /// Touched users of a customer below which the share means nothing.
-    pub user_share_from: u64,
+    pub user_share_min_users: u64,
     /// Destructive rows.
     pub destructive_rows: u64,
     /// Rows.
@@ -230,10 +230,10 @@ impl Limits {
     /// No limits.
     pub const NONE: Self = Self {
         approval: false,
-        approval_within: Duration::from_secs(7 * 24 * 60 * 60),
+        approval_expires_after: Duration::from_secs(7 * 24 * 60 * 60),
         own_undo_within: Duration::ZERO,
         user_share: 1.0,
-        user_share_from: 0,
+        user_share_min_users: 0,
         destructive_rows: u64::MAX,
         rows: u64::MAX,
         errors: ErrorLimit {
@@ -248,9 +248,9 @@ impl Limits {
         also: Option<String>,
         kind: Option<&dyn JobKind>,
         (totals, impact): (&Totals, &Impact),
-        standing: &Standing,
+        usage: &DailyUsage,
     ) -> Option<Gate> {
-        let gate = self.gate(kind, (totals, impact), standing);
+        let gate = self.gate(kind, (totals, impact), usage);
         let Some(also) = also.filter(|_| totals.create + totals.change > 0) else {
             return gate;
         };
@@ -264,7 +264,7 @@ impl Limits {
         &self,
         kind: Option<&dyn JobKind>,
         (totals, impact): (&Totals, &Impact),
-        standing: &Standing,
+        usage: &DailyUsage,
     ) -> Option<Gate> {
         if !self.approval || totals.create + totals.change == 0 {
             return None;
@@ -273,11 +273,11 @@ impl Limits {
         if let Some(kind) = kind.filter(|kind| kind.policy().destructive) {
             reasons.push(format!("every `{}` needs approval", kind.kind()));
         } else if impact.destructive > 0 {
-            let before = standing.before(&standing.destructive_rows());
+            let before = usage.before(&usage.destructive_rows());
             if impact.destructive.saturating_add(before) > self.destructive_rows {
                 let earlier = match before {
                     0 => String::new(),
-                    before => format!(" and {before} of `{}` earlier today, together", standing.way),
+                    before => format!(" and {before} of `{}` earlier today, together", usage.way),
                 };
                 reasons.push(format!(
                     "{} destructive rows{}{earlier} more than {}",
@@ -292,7 +292,7 @@ impl Limits {
         }
         let over = |(share, before): &(&Share, u64)| self.is_over(share, share.touched + before);
         let shares = impact.shares.iter();
-        let shares = shares.map(|(customer, share)| (share, standing.before(&standing.users_of(*customer))));
+        let shares = shares.map(|(customer, share)| (share, usage.before(&usage.users_of(*customer))));
         let over: Vec<(&Share, u64)> = shares.filter(over).collect();
         for (share, before) in over.iter().take(MOST_NAMED) {
             let earlier = match before {
@@ -315,21 +315,21 @@ impl Limits {
     }
 
     /// What a plan that needs no approval takes from limits that remember.
-    pub fn takings(&self, (totals, impact): (&Totals, &Impact), standing: &Standing) -> Vec<AllowanceTaking> {
+    pub fn takings(&self, (totals, impact): (&Totals, &Impact), usage: &DailyUsage) -> Vec<AllowanceTaking> {
         if !self.approval || totals.create + totals.change == 0 {
             return Vec::new();
         }
         let mut takings = Vec::new();
         if impact.destructive > 0 {
             takings.push(AllowanceTaking {
-                counter: standing.destructive_rows(),
+                counter: usage.destructive_rows(),
                 amount: impact.destructive,
                 most: self.destructive_rows,
             });
         }
         let limited = impact.shares.iter().filter(|_| self.user_share < 1.0);
         takings.extend(limited.map(|(customer, share)| AllowanceTaking {
-            counter: standing.users_of(*customer),
+            counter: usage.users_of(*customer),
             amount: share.touched,
             most: self.most_touched(share),
         }));
@@ -340,24 +340,24 @@ impl Limits {
     pub fn gate_for(&self, reasons: Vec<String>) -> Gate {
         Gate {
             reasons,
-            expires_millis: self.approval_within.as_millis() as i64,
+            expires_millis: self.approval_expires_after.as_millis() as i64,
         }
     }
 
     /// Whether it is too large a share that `touched` users are touched in a day. Who is touched twice counts twice, but never are more
     /// users touched than there are.
     fn is_over(&self, share: &Share, touched: u64) -> bool {
-        touched.min(share.users).max(share.touched) >= self.user_share_from
+        touched.min(share.users).max(share.touched) >= self.user_share_min_users
             && touched as f64 / share.users.max(touched).max(1) as f64 > self.user_share
     }
 
     /// How many users may be touched in a day, of which the job touches as many as its share says.
     fn most_touched(&self, share: &Share) -> u64 {
-        if share.touched < self.user_share_from && share.users < self.user_share_from {
+        if share.touched < self.user_share_min_users && share.users < self.user_share_min_users {
             return u64::MAX;
         }
         let mut most = (share.users as f64 * self.user_share) as u64 + 1;
-        most = most.max(self.user_share_from.saturating_sub(1));
+        most = most.max(self.user_share_min_users.saturating_sub(1));
         while most > 0 && self.is_over(share, most) {
             most -= 1;
         }

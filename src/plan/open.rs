@@ -318,7 +318,7 @@ fn refuse_hidden(input: &Input, source: &RowSource, job: &dyn JobKind, mapping: 
             "{what}, and `{}` would carry out what nobody sees; {remedy}",
             job.kind()
         );
-        Err(InputError::new(input.name(), input::code::HIDDEN_ROWS, message).of_sheet(input.sheet()))
+        Err(InputError::new(input.name(), input::code::HIDDEN_ROWS, message).in_sheet(input.sheet()))
     };
     match rows {
         0 => {}

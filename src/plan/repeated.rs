@@ -97,8 +97,8 @@ impl RepeatedRows {
                     .collect();
                 let read = ledger.db().read(move |tx| {
                     let mut customers = Customers::default();
-                    customers.learn_named(tx, named.iter().map(|(customer, _)| customer.as_str()))?;
-                    customers.learn_products(tx, named.iter().map(|(_, key)| key.as_str()))?;
+                    customers.resolve_named(tx, named.iter().map(|(customer, _)| customer.as_str()))?;
+                    customers.resolve_products(tx, named.iter().map(|(_, key)| key.as_str()))?;
                     Ok(customers)
                 });
                 Arc::new(read.await?)

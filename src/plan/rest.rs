@@ -16,7 +16,7 @@ use super::{PlanError, RowFault};
 use crate::db::Tx;
 use crate::input::duplicates::RowKey;
 use crate::input::{Block, RowView};
-use crate::store::sql::{self, Prepared, Previewed};
+use crate::store::sql::{self, BlockPreview, Prepared};
 use crate::store::{RowRequest, SeatNeed, Verdict};
 
 /// A rejected row without its cells at fault.
@@ -204,7 +204,7 @@ fn add_keys(shared: &BlockChecks, checked: &mut CheckedBlock, tx: Option<&mut dy
         let mut prepared = Prepared::new(shared.context.clone(), 0);
         if let Some(tx) = tx {
             let cells: Vec<(u64, RestCells<'_>)> = rests.iter().map(|rest| (rest.row, rest.cells())).collect();
-            prepared.learn(tx, &requests(shared, &cells))?;
+            prepared.resolve(tx, &requests(shared, &cells))?;
         }
         let mut hasher = shared.hasher.clone();
         for rest in &rests {
@@ -247,11 +247,11 @@ fn look_up(shared: &BlockChecks, checked: &mut CheckedBlock, tx: &mut dyn Tx) ->
     let mut needs: Vec<SeatNeed> = Vec::new();
     let mut rests = rests(shared, &checked.block, &checked.rejects);
     while !rests.is_empty() {
-        let Previewed { previews, needs: last } = {
+        let BlockPreview { previews, needs: last } = {
             let cells: Vec<(u64, RestCells<'_>)> = rests.iter().map(|rest| (rest.row, rest.cells())).collect();
             let requests = requests(shared, &cells);
             let mut prepared = Prepared::new(shared.context.clone(), requests.len());
-            prepared.learn(tx, &requests)?;
+            prepared.resolve(tx, &requests)?;
             prepared.add(&requests);
             sql::preview(tx, &prepared)?
         };

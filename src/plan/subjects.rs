@@ -20,9 +20,9 @@ use crate::store::{Called, Names};
 
 /// Tells of the rows of one job.
 #[derive(Clone)]
-pub(crate) struct Subjects(Arc<Of>);
+pub(crate) struct Subjects(Arc<SubjectSource>);
 
-struct Of {
+struct SubjectSource {
     ledger: Ledger,
     input: i64,
     job: &'static dyn JobKind,
@@ -35,7 +35,7 @@ struct Of {
 
 /// Tells whom rows are about whose customers have been looked up.
 pub(crate) struct About {
-    of: Arc<Of>,
+    of: Arc<SubjectSource>,
     names: Arc<dyn Names>,
 }
 
@@ -45,20 +45,20 @@ struct KeptNames(BTreeMap<NameKey, StoreName>);
 
 /// What rows name, each once.
 #[derive(Default)]
-struct Wanted {
+struct NamedRecords {
     customers: BTreeSet<String>,
     subscriptions: BTreeSet<String>,
 }
 
-impl Wanted {
+impl NamedRecords {
     async fn look_up(self, ledger: &Ledger) -> Result<Customers, DbError> {
         if self.customers.is_empty() {
             return Ok(Customers::default());
         }
         let read = ledger.db().read(move |tx| {
             let mut customers = Customers::default();
-            customers.learn_named(tx, self.customers.iter().map(String::as_str))?;
-            customers.learn_products(tx, self.subscriptions.iter().map(String::as_str))?;
+            customers.resolve_named(tx, self.customers.iter().map(String::as_str))?;
+            customers.resolve_products(tx, self.subscriptions.iter().map(String::as_str))?;
             Ok(customers)
         });
         read.await
@@ -90,7 +90,7 @@ impl Subjects {
         let Ok(mapping) = CustomerColumn::of(&first.parameters).recognise(kind, &cells) else {
             return Ok(None);
         };
-        Ok(Some(Self(Arc::new(Of {
+        Ok(Some(Self(Arc::new(SubjectSource {
             ledger: ledger.clone(),
             input: first.input,
             job: kind,
@@ -117,7 +117,7 @@ impl Subjects {
 
     /// Looks up the customers and subscriptions of all rows of some jobs of one ledger, those of its own database together.
     pub(crate) async fn about_all(ledger: &Ledger, all: &[(&Self, &Block)]) -> Result<Vec<About>, DbError> {
-        let mut wanted = Wanted::default();
+        let mut wanted = NamedRecords::default();
         for (subjects, block) in all.iter().filter(|(subjects, _)| subjects.0.store.is_none()) {
             subjects.0.note(block.rows(), &mut wanted);
         }
@@ -194,16 +194,16 @@ fn note(row: &RowView<'_>, column: Option<usize>, noted: &mut BTreeSet<String>) 
     }
 }
 
-impl Of {
+impl SubjectSource {
     /// The customers of the ledger's own database that rows name, with the products of their subscriptions.
     async fn customers_named<'b>(&self, rows: impl Iterator<Item = RowView<'b>>) -> Result<Customers, DbError> {
-        let mut wanted = Wanted::default();
+        let mut wanted = NamedRecords::default();
         self.note(rows, &mut wanted);
         wanted.look_up(&self.ledger).await
     }
 
     /// Adds what rows name.
-    fn note<'b>(&self, rows: impl Iterator<Item = RowView<'b>>, wanted: &mut Wanted) {
+    fn note<'b>(&self, rows: impl Iterator<Item = RowView<'b>>, wanted: &mut NamedRecords) {
         wanted.customers.extend(self.customer.iter().cloned());
         let customer = self.column("customer").filter(|_| self.customer.is_none());
         let subscription = self.column("subscription_id");

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::{ReceiptError, Written};
-use crate::input::Meter;
+use crate::input::StreamHasher;
 
 /// When a file is put on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(super) struct Partial {
     /// Where it belongs.
     path: PathBuf,
     is_named: bool,
-    meter: Meter,
+    meter: StreamHasher,
 }
 
 impl Partial {
@@ -65,7 +65,7 @@ impl Partial {
                 temporary,
                 path,
                 is_named: false,
-                meter: Meter::default(),
+                meter: StreamHasher::default(),
             }),
             Err(error) => Err(ReceiptError { path: temporary, error }),
         }

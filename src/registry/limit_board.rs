@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::queue::redis::{RedisOutage, failed};
 use crate::queue::{QueueError, RedisQueue};
-use crate::store::kit::pace::{BoardError, Estimate, KeyReport, KeyState, LimitBoard, Others};
+use crate::store::kit::pace::{BoardError, KeyReport, KeyState, LimitBoard, Others, SharedEstimate};
 
 /// Longer than that nobody waits for it.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -118,7 +118,7 @@ impl LimitBoard for RedisLimitBoard {
 
 fn add(report: &KeyReport, command: &mut redis::Cmd) {
     command
-        .arg(report.estimate.turn)
+        .arg(report.estimate.version)
         .arg(report.estimate.rate.unwrap_or_default())
         .arg(report.estimate.ceiling)
         .arg(report.blocked_for.as_millis() as u64)
@@ -129,10 +129,10 @@ fn add(report: &KeyReport, command: &mut redis::Cmd) {
 fn state(told: BoardReply) -> KeyState {
     let (turn, rate, ceiling, block, satisfied, backlogged, backlogged_workers) = told;
     KeyState {
-        estimate: Estimate {
+        estimate: SharedEstimate {
             rate: (rate > 0.0).then_some(rate),
             ceiling,
-            turn,
+            version: turn,
         },
         blocked_for: Duration::from_millis(block),
         others: Others {

@@ -18,7 +18,7 @@ use crate::db::{DbError, Tx};
 use crate::input::Block;
 use crate::ledger::closing::EndedJobs;
 use crate::ledger::ids::record_id;
-use crate::ledger::{Claim, Closing, Descent, Installation, Outcome, RowOutcome, artifacts, closing, fence, sealed};
+use crate::ledger::{Claim, Closing, Installation, Lineage, Outcome, RowOutcome, artifacts, closing, fence, sealed};
 use crate::metrics::RowTally;
 use crate::passwords::{PasswordPolicy, PasswordRow, generate};
 use crate::plan::{CustomerColumn, Slice, customers_named};
@@ -67,7 +67,7 @@ impl Runner {
                 }
                 Err(error) => {
                     for claim in &claims {
-                        self.came_to_nothing(claim, &error, leaving).await;
+                        self.record_failure(claim, &error, leaving).await;
                     }
                 }
             }
@@ -377,7 +377,7 @@ pub(super) fn prepare_all(
                 &rows.block,
             )
         });
-        customers.learn_named(tx, named)?;
+        customers.resolve_named(tx, named)?;
     }
     let mut rows = rows.into_iter();
     for (claim, leave) in claims.iter().zip(leaves) {
@@ -418,11 +418,11 @@ fn prepare(
     } else {
         crate::ledger::recorded_rows(tx, claim.job, claim.first_row, claim.rows)?
     };
-    let descent = Descent {
+    let lineage = Lineage {
         retry_of: claim.retry_of,
         undo_of: claim.undo_of.as_ref().map(|(job, _)| *job),
     };
-    let selected = crate::ledger::selected_rows(tx, descent, claim.chunk)?;
+    let selected = crate::ledger::selected_rows(tx, lineage, claim.chunk)?;
     let is_due = |row: &u64| {
         !settled.contains(row)
             && selected.as_ref().is_none_or(|selected| selected.contains(row))
@@ -463,7 +463,7 @@ fn prepare(
                 },
             }
         }
-        prepared.learn(tx, &requests)?;
+        prepared.resolve(tx, &requests)?;
         prepared.add(&requests);
     }
     Ok((prepared, outcomes, part))

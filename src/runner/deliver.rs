@@ -42,7 +42,7 @@ impl Runner {
                     // The sweep tells of a ledger that cannot be asked.
                     tracing::debug!(%error, "the ledger could not be asked for results to write");
                 }
-                tokio::time::sleep(self.settings.sweep_every).await;
+                tokio::time::sleep(self.settings.sweep_interval).await;
             }
         };
         stop.run_until_cancelled(delivering).await;

@@ -98,7 +98,7 @@ impl Runner {
     }
 
     /// Records that a chunk came to nothing.
-    pub(super) async fn came_to_nothing(&self, claim: &Claim, error: &ApplyError, leaving: &CancellationToken) {
+    pub(super) async fn record_failure(&self, claim: &Claim, error: &ApplyError, leaving: &CancellationToken) {
         self.chunks_failed(error);
         let (id, chunk, retry) = (claim.job_id, claim.chunk, self.settings.retry);
         let rows = Cause::Rows {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::Runner;
 use crate::db::{DbError, Tx};
 use crate::ledger::{Claim, seal};
-use crate::plan::{Impact, Limits, Standing, Totals};
+use crate::plan::{DailyUsage, Impact, Limits, Totals};
 use crate::policy::LedgerPolicy;
 use crate::store::Touch;
 
@@ -83,14 +83,14 @@ impl ChunkLeave {
             change: 1,
             ..Totals::default()
         };
-        let gate = limits.gate(None, (&totals, &impact), &Standing::default())?;
+        let gate = limits.gate(None, (&totals, &impact), &DailyUsage::default())?;
         Some(gate.reasons.join("; "))
     }
 
     /// Whether so many rows, each about a user, may be too many.
     pub(super) fn may_touch_too_many(&self, rows: u64) -> bool {
         let limits = self.limits.as_ref();
-        limits.is_some_and(|limits| limits.user_share < 1.0 && rows >= limits.user_share_from)
+        limits.is_some_and(|limits| limits.user_share < 1.0 && rows >= limits.user_share_min_users)
     }
 }
 

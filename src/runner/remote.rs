@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::batch::EndedRows;
 use self::unapproved::UnapprovedRows;
-use self::work::{ChunkWork, Work, load, take_turns};
+use self::work::{ChunkWork, Work, load, interleave_by_customer};
 use super::Runner;
 use super::chunk::part_of;
 use crate::db::{DbError, Tx};
@@ -30,8 +30,8 @@ use crate::plan::Slice;
 use crate::store::doubts::Doubts;
 use crate::store::listing::Listing;
 use crate::store::remote::{
-    ApplyError, Journal, LONGEST_PAUSE, RemoteSession, RemoteStore, RowEnd, StoreEnv, StoreError, halfway, not_taken,
-    readable,
+    ApplyError, Journal, LONGEST_PAUSE, RemoteSession, RemoteStore, RowEnd, StoreEnv, StoreError, not_taken,
+    partially_applied, readable,
 };
 use crate::store::{Expected, RowRequest, rejected};
 use tracing::Instrument;
@@ -146,7 +146,7 @@ impl Runner {
         // What was begun is finished first: rows that share something look what became of it.
         let all = requests.chain(undone);
         let (begun, fresh): (Vec<_>, Vec<_>) = all.partition(|(row, _)| journal.steps(*row).has_begun());
-        let turns = |rows| take_turns(rows, store.customers_at_once(), |work| work.customer(store));
+        let turns = |rows| interleave_by_customer(rows, store.customers_at_once(), |work| work.customer(store));
         let (mut begun, mut fresh) = (turns(begun), turns(fresh));
         let mut waits = Vec::new();
         let mut deferred: Vec<(RowWait, i64)> = Vec::new();
@@ -258,7 +258,7 @@ impl Runner {
                 StoreError::Deferred(until) => until.max(now + SHORTEST_PAUSE.as_millis() as i64),
                 StoreError::Rejected(problem) => {
                     let mut outcome = rejected(row, &problem);
-                    if let Some(done) = halfway(chunk.journal.steps(row).count("")) {
+                    if let Some(done) = partially_applied(chunk.journal.steps(row).count("")) {
                         outcome.outcome = Outcome::Failed;
                         outcome.message = format!("{done}; {}", outcome.message);
                     }

@@ -101,7 +101,7 @@ impl Runner {
                 let has_ended = self.told.others.swap(false, Ordering::Relaxed);
                 if has_ended || look <= Instant::now() {
                     done = self.tell_others(has_ended, &mut silent).await;
-                    look = Instant::now() + self.settings.sweep_every * 2;
+                    look = Instant::now() + self.settings.sweep_interval * 2;
                 }
                 if told.until().is_some_and(|until| until <= Instant::now()) {
                     done = done.and(self.record_told(&mut told).await);

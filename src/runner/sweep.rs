@@ -53,7 +53,7 @@ impl SweepRounds {
 impl Runner {
     /// Sweeps until `stop`. What fails is tried again at the next turn.
     pub(super) fn sweep(&self, tasks: &TaskTracker, stop: &CancellationToken) {
-        let every = self.settings.sweep_every;
+        let every = self.settings.sweep_interval;
         let rounds = SweepRounds {
             runner: self.clone(),
             first: Arc::new(Semaphore::new(1)),
@@ -98,7 +98,7 @@ impl Runner {
             rounds
                 .clone()
                 .go("approvals that ran out", every * SELDOM, async |runner| {
-                    runner.ledger.learn_policy().await?;
+                    runner.ledger.refresh_policy().await?;
                     runner.ledger.expire_approvals().await.map(drop)
                 }),
         );
@@ -120,7 +120,7 @@ impl Runner {
                 rounds
                     .clone()
                     .go("jobs that ended long ago", every * PRUNE_EVERY, async move |runner| {
-                        let policy = LedgerPolicy::of(&runner.ledger.learn_policy().await?);
+                        let policy = LedgerPolicy::of(&runner.ledger.refresh_policy().await?);
                         let keep = policy.keep_jobs(Some(configured)).unwrap_or(configured).as_millis() as i64;
                         let mut through = LookedThrough::default();
                         while runner.ledger.remove_jobs(keep, &mut through).await? {}

@@ -109,7 +109,7 @@ impl Turns {
     }
 
     /// Remembers what a batch, or a part of it, changes. Whether that is news to others.
-    fn learn(&self, turn: BatchTurn, chunks: usize, places: &ChangeSet) -> bool {
+    fn add(&self, turn: BatchTurn, chunks: usize, places: &ChangeSet) -> bool {
         let mut batches = lock(&self.batches);
         let Some(batch) = batches.get_mut(&turn) else {
             return false;
@@ -215,7 +215,7 @@ impl Runner {
         let places = places.filter(|_| !claims.iter().any(|claim| claim.apart));
         let is_news = places
             .as_ref()
-            .is_some_and(|places| self.turns.learn(turn, claims.len(), places));
+            .is_some_and(|places| self.turns.add(turn, claims.len(), places));
         let places = places.unwrap_or(ChangeSet::all());
         let mut changes = is_news.then(|| self.turns.known(turn)).flatten();
         let mut came = Came::AtOnce;
@@ -282,7 +282,7 @@ mod tests {
 
     fn comes(turns: &Turns, number: i64, job: Option<i64>, customers: &[i64]) -> Option<bool> {
         let places = ChangeSet::of(customers, false);
-        turns.learn(turn(number), 1, &places);
+        turns.add(turn(number), 1, &places);
         let come = turns.comes(turn(number), job, &places).now_or_never();
         come.map(|(waited, _)| waited)
     }
@@ -355,10 +355,10 @@ mod tests {
         let turns = Arc::<Turns>::default();
         let _first = hold(&turns, 1, None);
         lock(&turns.batches).get_mut(&turn(1)).expect("held").chunks = 2;
-        assert!(!turns.learn(turn(1), 1, &ChangeSet::of(&[1], false)));
+        assert!(!turns.add(turn(1), 1, &ChangeSet::of(&[1], false)));
         assert_eq!(turns.known(turn(1)), None);
-        assert!(turns.learn(turn(1), 2, &ChangeSet::of(&[1, 2], false)));
-        assert!(!turns.learn(turn(1), 1, &ChangeSet::of(&[1], false)), "that is no news");
+        assert!(turns.add(turn(1), 2, &ChangeSet::of(&[1, 2], false)));
+        assert!(!turns.add(turn(1), 1, &ChangeSet::of(&[1], false)), "that is no news");
         assert_eq!(turns.known(turn(1)), Some(ChangeSet::of(&[1, 2], false)));
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::config::Config;
 use crate::db::{ConnectOptions, Db, DbError, Rights, SCHEMA_VERSION};
 use crate::delivery::try_dir;
-use crate::input::Meter;
+use crate::input::StreamHasher;
 use crate::ledger::Actor;
 use crate::queue::{Queue, QueueError};
 pub(crate) use crate::store::remote::Finding;
@@ -198,7 +198,7 @@ async fn write_and_remove(url: &str) -> Result<(), DbError> {
 fn incompressible(bytes: usize) -> String {
     let mut digits = String::with_capacity(bytes + 64);
     for block in 0..bytes.div_ceil(64) {
-        let mut meter = Meter::default();
+        let mut meter = StreamHasher::default();
         meter.pass(&block.to_le_bytes());
         digits.push_str(meter.sha256().as_str());
     }

@@ -81,7 +81,7 @@ impl Service {
         signature: Option<&str>,
     ) -> Result<Job, ServiceError> {
         self.ledger.approve_signed(job, hash, by, signature).await?.done()?;
-        self.queue.ring(job.id, 1).await;
+        self.queue.notify(job.id, 1).await;
         self.job(job.id).await
     }
 
@@ -100,7 +100,7 @@ impl Service {
     /// Lets a paused job go on, and tells the workers.
     pub async fn resume(&self, by: &Actor, job: &Job) -> Result<Job, ServiceError> {
         self.ledger.resume(job, by).await?.done()?;
-        self.queue.ring(job.id, 1).await;
+        self.queue.notify(job.id, 1).await;
         self.job(job.id).await
     }
 
@@ -112,9 +112,9 @@ impl Service {
 
     /// Queues a job over the rows that failed or were cancelled, and tells the workers. Its id.
     pub async fn retry(&self, by: &Actor, job: &Job) -> Result<JobId, ServiceError> {
-        let within = self.rules().limits.approval_within.as_millis() as i64;
+        let within = self.rules().limits.approval_expires_after.as_millis() as i64;
         let id = self.ledger.retry(job, by, within).await?.queued()?;
-        self.queue.ring(id, 1).await;
+        self.queue.notify(id, 1).await;
         Ok(id)
     }
 }

@@ -5,8 +5,8 @@ use tenantry_jobs::JobKind;
 use crate::ledger::Parameters;
 use crate::plan::document::{Head, Tail, View};
 use crate::plan::{
-    Against, CheckedBlock, Drained, FaultLog, Limits, PlanError, PlanInput, Planning, Repeated, RowFault, RowSource,
-    Sink, Standing, Whole,
+    Against, CheckedBlock, DailyUsage, Drained, FaultLog, Limits, PlanError, PlanInput, Planning, Repeated, RowFault,
+    RowSource, Sink, Whole,
 };
 use crate::summary::how_to_undo;
 
@@ -104,14 +104,14 @@ pub(crate) async fn plan(
         tail.hash = (!offline).then(|| hash.finish(kind.kind(), parameters, part.as_deref(), &sha256));
         tail.sha256 = Some(sha256);
         tail.notes = digest.notes;
-        let mut standing = Standing::of(way, parameters.store.clone());
+        let mut usage = DailyUsage::of(way, parameters.store.clone());
         if let Some(ledger) = ledger {
-            let takings = limits.takings((&tail.totals, &impact), &standing);
-            standing.taken = ledger
+            let takings = limits.takings((&tail.totals, &impact), &usage);
+            usage.taken = ledger
                 .taken_today(takings.into_iter().map(|taking| taking.counter).collect())
                 .await?;
         }
-        tail.approval = limits.gate(Some(kind), (&tail.totals, &impact), &standing);
+        tail.approval = limits.gate(Some(kind), (&tail.totals, &impact), &usage);
         if !offline && parameters.store.is_none() {
             tail.undo = how_to_undo(kind.policy().undo);
         }

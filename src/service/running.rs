@@ -132,7 +132,7 @@ impl Service {
         let RunOptions { out, concurrency, stop } = options;
         let job = self.job(id).await?;
         let (dir, form) = self.claim_results(&job, out).await?;
-        if job.is_at_rest() && !job.state.is_final() {
+        if job.is_idle() && !job.state.is_final() {
             return Ok(job);
         }
         let runner = self.runner(Scope::Job(job.seq), concurrency);
@@ -159,7 +159,7 @@ impl Service {
         loop {
             let job = self.job(id).await?;
             progress.at(job.counts.finished(), job.counts.total);
-            if job.is_at_rest() {
+            if job.is_idle() {
                 return Ok(job);
             }
             help.look_for(self, &job, progress).await.map_err(ServiceError::from)?;
@@ -200,7 +200,7 @@ impl Service {
             loop {
                 let job = self.job(id).await?;
                 progress.at(job.counts.finished(), job.counts.total);
-                if job.is_at_rest() {
+                if job.is_idle() {
                     return Ok::<_, RunError>(job);
                 }
                 tokio::time::sleep(LOOK_EVERY).await;

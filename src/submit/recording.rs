@@ -205,7 +205,7 @@ impl<'s> Recording<'s> {
         self.submitted.push(match committed {
             Ok(Committed::Queued) => {
                 if tickets > 0 {
-                    self.submitter.queue.ring(job, tickets).await;
+                    self.submitter.queue.notify(job, tickets).await;
                 }
                 Ok(Submitted::Queued(job))
             }

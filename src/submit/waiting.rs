@@ -6,7 +6,7 @@ use tenantry_jobs::JobKind;
 use super::SubmitError;
 use crate::db::DbError;
 use crate::ledger::{Commit, Committed, Draft, Ledger, TakenToday, WholeJob};
-use crate::plan::{Impact, Keeping, KeptHead, Limits, Standing, Totals};
+use crate::plan::{DailyUsage, Impact, Keeping, KeptHead, Limits, Totals};
 
 /// What it takes to have a submission wait.
 pub(super) struct IfOverLimit {
@@ -14,7 +14,7 @@ pub(super) struct IfOverLimit {
     pub(super) limits: Limits,
     pub(super) totals: Totals,
     pub(super) impact: Impact,
-    pub(super) standing: Standing,
+    pub(super) usage: DailyUsage,
     /// The plan, for whoever is to approve it.
     pub(super) keeping: Keeping,
     pub(super) head: KeptHead,
@@ -53,10 +53,8 @@ impl IfOverLimit {
         mut commit: Commit,
         taken: TakenToday,
     ) -> Result<Committed, SubmitError> {
-        let standing = Standing { taken, ..self.standing };
-        let gate = self
-            .limits
-            .gate(Some(self.kind), (&self.totals, &self.impact), &standing);
+        let usage = DailyUsage { taken, ..self.usage };
+        let gate = self.limits.gate(Some(self.kind), (&self.totals, &self.impact), &usage);
         let gate = gate.unwrap_or_else(|| {
             self.limits
                 .gate_for(vec!["limits of the day leave too little".to_owned()])
@@ -79,7 +77,7 @@ impl IfOverLimit {
             }
             recorded => {
                 if let Ok(Committed::AwaitingApproval) = &recorded {
-                    tracing::info!("job {} of {} waits for approval: {reasons}", draft.id, standing.way);
+                    tracing::info!("job {} of {} waits for approval: {reasons}", draft.id, usage.way);
                 }
                 recorded
             }

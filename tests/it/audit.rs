@@ -113,7 +113,7 @@ on_both! {
         assert!(!ledger.cancel(job.seq, &by("bea")).await.expect("it has ended"));
         let job = ledger.job(id).await.expect("asked").expect("there");
         let again = ledger.retry(&job, &by("cy"), 60_000).await.expect("asked").queued().expect("retried");
-        Work::on(&ledger, &ledger.job(again).await.expect("asked").expect("there")).until_at_rest().await;
+        Work::on(&ledger, &ledger.job(again).await.expect("asked").expect("there")).until_idle().await;
         let rejected = apply(&ledger, "bulk-add-users", &USERS.replace("A-1", "A-9")).await;
         assert_eq!(rejected.state, JobState::Completed);
         let seen: Vec<_> = records(&ledger).await.split_off(2).into_iter().map(|one| (one.actor, one.action, one.job.unwrap_or_default())).collect();

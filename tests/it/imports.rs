@@ -425,8 +425,8 @@ fn uses_of_a_service_are_found() {
     write("lib.rs", "pub use tenantry_partner_center as partner_center;");
     write("registry.rs", "use crate::partner_center::PartnerCenter;");
     write("runner.rs", "fn f(store: &crate::partner_center::PartnerCenter) {}");
-    write("plan.rs", "use crate::{config, partner_center::Speaker};");
-    write("undo.rs", "use tenantry_partner_center::Speaker;");
+    write("plan.rs", "use crate::{config, partner_center::TokenKind};");
+    write("undo.rs", "use tenantry_partner_center::TokenKind;");
     write("cli.rs", "fn f(config: Config) { config.partner_center.enabled; }");
     let uses = uses_of_the_service(directory.path());
     let mut wrong: Vec<&str> = uses

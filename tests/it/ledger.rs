@@ -140,10 +140,10 @@ on_both! {
         ledger.give_up(&other, "hopeless".to_owned()).await.expect("given up");
         ledger.release(&claim).await.expect_err("it is not ours any more");
         tables::make_due(&ledger).await;
-        let job = Work::on(&ledger, &reload(&ledger, &job).await).until_at_rest().await;
+        let job = Work::on(&ledger, &reload(&ledger, &job).await).until_idle().await;
         assert_eq!((job.state, job.counts.applied, job.counts.failed), (JobState::Failed, 10, 10));
         let again = ledger.retry(&job, &by("tester"), 60_000).await.expect("asked").queued().expect("there is something to retry");
-        let again = Work::on(&ledger, &ledger.job(again).await.expect("asked").expect("there")).until_at_rest().await;
+        let again = Work::on(&ledger, &ledger.job(again).await.expect("asked").expect("there")).until_idle().await;
         assert_eq!((again.state, again.counts.applied, again.counts.total), (JobState::Completed, 10, 10));
         assert!(ledger.retry(&again, &by("tester"), 60_000).await.expect("asked").queued().is_err(), "nothing is left");
     }
@@ -168,7 +168,7 @@ on_both! {
             Submitted::Same(id) => assert_eq!(id, job.id),
             _ => panic!("a second job"),
         }
-        let job = Work::on(&ledger, &job).until_at_rest().await;
+        let job = Work::on(&ledger, &job).until_idle().await;
         assert_eq!(job.counts.applied, 10);
         let again = TestJob::new(&ledger, "bulk-add-users", &users(10)).parameters(STRICT).chunks(10).run().await;
         assert_ne!(again.id, job.id);
@@ -179,7 +179,7 @@ on_both! {
         let ledger = place.ledger().await;
         let job = queued(&ledger, 10).await;
         assert_eq!(ledger.prune_spool(-1000).await.expect("pruned").inputs, 1, "the customers' rows; the open job's stay");
-        let job = Work::on(&ledger, &job).until_at_rest().await;
+        let job = Work::on(&ledger, &job).until_idle().await;
         assert_eq!(ledger.prune_spool(3_600_000).await.expect("pruned").inputs, 0);
         assert!(ledger.chunk_rows(&job, 0).await.expect("asked").is_some());
         assert_eq!(ledger.prune_spool(-1000).await.expect("pruned").inputs, 1);

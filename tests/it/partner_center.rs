@@ -108,7 +108,7 @@ async fn submit(ledger: &Ledger, stores: &Stores, kind: &str, csv: &str) -> Job 
 /// Submits a file and runs the job.
 async fn apply(ledger: &Ledger, stores: &Stores, kind: &str, csv: &str) -> Job {
     let job = submit(ledger, stores, kind, csv).await;
-    Work::on(ledger, &job).stores(stores).until_at_rest().await
+    Work::on(ledger, &job).stores(stores).until_idle().await
 }
 
 /// The ledger, whose workers carry out what tests have submitted.
@@ -197,7 +197,7 @@ impl Office {
     async fn approved(&self, kind: &str, csv: &str) -> Job {
         let limits = Limits {
             approval: true,
-            approval_within: Duration::from_secs(60),
+            approval_expires_after: Duration::from_secs(60),
             ..Limits::NONE
         };
         let rules = Rules {
@@ -232,7 +232,7 @@ impl Office {
     /// Goes on with a job until it has ended, or is paused.
     async fn finish_or_pause(&self, job: &Job) -> Job {
         for _ in 0..200 {
-            let job = Work::on(&self.ledger, job).stores(&self.stores).until_at_rest().await;
+            let job = Work::on(&self.ledger, job).stores(&self.stores).until_idle().await;
             if job.state.is_final() || job.state.as_str() == "paused" {
                 return job;
             }
@@ -274,7 +274,7 @@ impl Office {
         .await;
         let id = undoing.expect("an undo").job;
         let undo = ledger.job(id).await.expect("asked").expect("there");
-        Work::on(ledger, &undo).stores(stores).until_at_rest().await
+        Work::on(ledger, &undo).stores(stores).until_idle().await
     }
 
     async fn message(&self, job: &Job, row: u64) -> String {

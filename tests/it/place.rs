@@ -206,7 +206,7 @@ pub(crate) fn settings(concurrency: usize) -> RunnerSettings {
         together: 500,
         lease: Duration::from_secs(3),
         heartbeat: Duration::from_secs(1),
-        sweep_every: Duration::from_millis(100),
+        sweep_interval: Duration::from_millis(100),
         leave_within: Duration::from_secs(10),
         spool_keep: Duration::from_secs(86_400),
         keep_jobs: None,

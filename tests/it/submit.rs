@@ -115,7 +115,7 @@ async fn jobs(ledger: &Ledger) -> Vec<Job> {
 
 async fn work_off(ledger: &Ledger) {
     for job in jobs(ledger).await {
-        Work::on(ledger, &job).until_at_rest().await;
+        Work::on(ledger, &job).until_idle().await;
     }
 }
 

@@ -73,7 +73,7 @@ on_both! {
         assert_eq!(without_id, 1, "{results}");
         // The row is at fault no more.
         let again = ledger.retry(&job, &by("tester"), 60_000).await.expect("asked").queued().expect("there is something to retry");
-        let again = Work::on(&ledger, &ledger.job(again).await.expect("asked").expect("there")).until_at_rest().await;
+        let again = Work::on(&ledger, &ledger.job(again).await.expect("asked").expect("there")).until_idle().await;
         assert_eq!((again.state, again.counts.applied), (JobState::Completed, 1));
     }
 
@@ -98,7 +98,7 @@ on_both! {
         let job = ledger.job(id).await.expect("asked").expect("there");
         let mut settings = settings(2);
         settings.retry = RetryPolicy { attempts: 2, ..settings.retry };
-        let job = Work::on(&ledger, &job).settings(settings).until_at_rest().await;
+        let job = Work::on(&ledger, &job).settings(settings).until_idle().await;
         assert_eq!((job.state, job.counts.applied, job.counts.failed), (JobState::Failed, 59, 1));
         assert_eq!(outcomes(&ledger, &job).await, [(33, "failed".to_owned(), "at-fault".to_owned())]);
         let said = tables::messages(&ledger, "failed").await;
@@ -119,7 +119,7 @@ on_both! {
                 let cause = tenantry_ledger::Cause::Rows { most: 1 };
                 ledger.set_back(&claim, cause, |_| Duration::ZERO, "a fault".to_owned()).await.expect("set back");
             }
-            let job = Work::on(&ledger, &ledger.job(id).await.expect("asked").expect("there")).until_at_rest().await;
+            let job = Work::on(&ledger, &ledger.job(id).await.expect("asked").expect("there")).until_idle().await;
             assert_eq!((job.state, job.counts.applied), (JobState::Completed, 10));
             assert_eq!(outcomes(&ledger, &job).await, [], "{suspicions}");
         }
@@ -139,7 +139,7 @@ on_both! {
         }
         let job = ledger.job(id).await.expect("asked").expect("there");
         assert_eq!((job.state, job.message.as_deref()), (JobState::Retryable, Some("away 30")));
-        let job = Work::on(&ledger, &job).until_at_rest().await;
+        let job = Work::on(&ledger, &job).until_idle().await;
         assert_eq!((job.state, job.counts.applied, job.message), (JobState::Completed, 10, None));
         assert_eq!(tables::setbacks(&ledger).await, ["0"]);
     }

@@ -54,7 +54,7 @@ pub(crate) async fn sync(here: &Ledger, stores: &Stores, rows: &str) -> Job {
         panic!("not queued")
     };
     let job = here.job(id).await.expect("asked").expect("there");
-    Work::on(here, &job).stores(stores).until_at_rest().await
+    Work::on(here, &job).stores(stores).until_idle().await
 }
 
 /// What the only row of a job says.

@@ -61,7 +61,7 @@ pub(crate) async fn undo(ledger: &Ledger, job: &Job) -> Job {
     .await;
     let id = undoing.expect("an undo").job;
     let undo = ledger.job(id).await.expect("asked").expect("there");
-    Work::on(ledger, &undo).until_at_rest().await
+    Work::on(ledger, &undo).until_idle().await
 }
 
 fn sample(kind: &str) -> &'static str {

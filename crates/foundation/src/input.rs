@@ -41,7 +41,7 @@ mod tokens;
 pub use ahead::{ReadAhead, read_ahead};
 pub use block::{Block, RowView, Rows};
 pub use codec::CorruptBlock;
-pub use digest::Meter;
+pub use digest::StreamHasher;
 pub use digest::{Digest, Sha256};
 pub use error::{InputError, Position, code};
 pub use redact::REDACTED;
@@ -138,7 +138,7 @@ pub enum HiddenRows {
 
 /// A file of rows being read.
 pub struct Input {
-    rows_from: From,
+    rows_from: RowsFrom,
     limits: InputLimits,
     header: Vec<String>,
     header_line: u64,
@@ -155,7 +155,7 @@ pub struct Input {
     hidden_rows: Option<HiddenRows>,
 }
 
-enum From {
+enum RowsFrom {
     Text(Box<Text>),
     Sheet(Box<Sheet>),
 }
@@ -215,7 +215,7 @@ impl Input {
         let limits = limits.clamped();
         source.unzip_at_most(limits.unzipped_bytes);
         let rows_from = match source.magic() {
-            Magic::Zip => From::Sheet(Box::new(Sheet::open(source, limits, options)?)),
+            Magic::Zip => RowsFrom::Sheet(Box::new(Sheet::open(source, limits, options)?)),
             Magic::Compound => return Err(sheet::compound(source)),
             Magic::None if sheet::is_named_so(source.name()) => return Err(sheet::not_one(source.name())),
             Magic::None => {
@@ -224,7 +224,7 @@ impl Input {
                 }
                 let named = options.encoding.as_deref().map(encoding::named).transpose();
                 let named = named.map_err(|what| InputError::new(source.name(), code::INVALID_ENCODING, what))?;
-                From::Text(Box::new(Text::new(source, &limits, named, options.multiline_cells)))
+                RowsFrom::Text(Box::new(Text::new(source, &limits, named, options.multiline_cells)))
             }
         };
         let mut input = Self {
@@ -257,24 +257,24 @@ impl Input {
     /// The file as errors name it.
     pub fn name(&self) -> &str {
         match &self.rows_from {
-            From::Text(text) => text.source().name(),
-            From::Sheet(sheet) => sheet.file(),
+            RowsFrom::Text(text) => text.source().name(),
+            RowsFrom::Sheet(sheet) => sheet.file(),
         }
     }
 
     /// The sheet that is being read, where the file is a workbook.
     pub fn sheet(&self) -> Option<&str> {
         match &self.rows_from {
-            From::Text(_) => None,
-            From::Sheet(sheet) => Some(sheet.name()),
+            RowsFrom::Text(_) => None,
+            RowsFrom::Sheet(sheet) => Some(sheet.name()),
         }
     }
 
     /// The other sheets that are shown, where the file is a workbook.
     pub fn other_sheets(&self) -> &[String] {
         match &self.rows_from {
-            From::Text(_) => &[],
-            From::Sheet(sheet) => sheet.others(),
+            RowsFrom::Text(_) => &[],
+            RowsFrom::Sheet(sheet) => sheet.others(),
         }
     }
 
@@ -282,8 +282,8 @@ impl Input {
     /// before the first block is read.
     pub fn turn_to(&mut self, sheet: &str) -> Result<(), InputError> {
         match &mut self.rows_from {
-            From::Text(text) => return Err(sheet::no_sheets(text.source().name(), sheet)),
-            From::Sheet(open) => open.turn_to(sheet)?,
+            RowsFrom::Text(text) => return Err(sheet::no_sheets(text.source().name(), sheet)),
+            RowsFrom::Sheet(open) => open.turn_to(sheet)?,
         }
         self.header.clear();
         self.failed = None;
@@ -293,24 +293,24 @@ impl Input {
     /// What the text is read as so far.
     fn encoding(&self) -> &'static str {
         match &self.rows_from {
-            From::Text(text) => text.encoding(),
-            From::Sheet(_) => "UTF-8",
+            RowsFrom::Text(text) => text.encoding(),
+            RowsFrom::Sheet(_) => "UTF-8",
         }
     }
 
     /// How many rows of the sheet below the header, and how many columns that it names, are hidden.
     pub fn hidden(&self) -> (usize, usize) {
         match &self.rows_from {
-            From::Text(_) => (0, 0),
-            From::Sheet(sheet) => sheet.hidden(),
+            RowsFrom::Text(_) => (0, 0),
+            RowsFrom::Sheet(sheet) => sheet.hidden(),
         }
     }
 
     /// Whether the column, counted from 0, is hidden in the sheet that is read.
     pub fn is_column_hidden(&self, column: usize) -> bool {
         match &self.rows_from {
-            From::Text(_) => false,
-            From::Sheet(sheet) => sheet.is_column_hidden(column),
+            RowsFrom::Text(_) => false,
+            RowsFrom::Sheet(sheet) => sheet.is_column_hidden(column),
         }
     }
 
@@ -327,8 +327,8 @@ impl Input {
     /// The delimiter, as told by the header; a workbook has none, and a comma stands for it.
     pub fn delimiter(&self) -> char {
         match &self.rows_from {
-            From::Text(text) => char::from(text.delimiter()),
-            From::Sheet(_) => ',',
+            RowsFrom::Text(text) => char::from(text.delimiter()),
+            RowsFrom::Sheet(_) => ',',
         }
     }
 
@@ -355,7 +355,7 @@ impl Input {
     /// `least`. `named` is how many cells the header has up to its last name. The rows around it show whether it is such
     /// a row, however they are read in blocks.
     pub fn complete_short(&mut self, least: usize, named: usize) {
-        if let From::Text(text) = &mut self.rows_from {
+        if let RowsFrom::Text(text) = &mut self.rows_from {
             text.complete_short(least, named);
         }
     }
@@ -379,20 +379,20 @@ impl Input {
         while self.read_block(BLOCK)?.is_some() {}
         let encoding = self.encoding();
         let mut notes: Vec<String> = match &self.rows_from {
-            From::Text(text) => {
+            RowsFrom::Text(text) => {
                 let unended = text.unended().filter(|_| !self.whole && self.rows > 1);
                 let completed = notes::completed(text.completed());
                 completed.into_iter().chain(unended.map(notes::unended)).collect()
             }
-            From::Sheet(sheet) => sheet.notes(self.hidden_rows),
+            RowsFrom::Sheet(sheet) => sheet.notes(self.hidden_rows),
         };
         let (meter, broken) = match &self.rows_from {
-            From::Text(text) => (text.source().meter(), text.broken()),
-            From::Sheet(sheet) => (sheet.meter(), None),
+            RowsFrom::Text(text) => (text.source().meter(), text.broken()),
+            RowsFrom::Sheet(sheet) => (sheet.meter(), None),
         };
         let place = match &self.rows_from {
-            From::Text(_) => "line",
-            From::Sheet(_) => "row",
+            RowsFrom::Text(_) => "line",
+            RowsFrom::Sheet(_) => "row",
         };
         notes.extend(self.notes.told(encoding, broken, self.rows, place));
         Ok(Digest {
@@ -424,7 +424,7 @@ impl Input {
             };
             guard::take_off(mark, self.ours, &mut block.cells, &mut self.scratch);
             block.cells.compose(mark, &mut self.scratch);
-            if let From::Sheet(sheet) = &mut self.rows_from {
+            if let RowsFrom::Sheet(sheet) = &mut self.rows_from {
                 sheet.complete(mark, &mut block, self.header.len());
             }
             let (usual, ought) = self.rows_from.widths(self.header.len());
@@ -446,15 +446,15 @@ impl Input {
         if self.rows == 0 {
             let what = if self.sheet().is_some() { "sheet" } else { "file" };
             let message = format!("the {what} has a header and no rows");
-            return Err(InputError::new(self.name(), code::NO_ROWS, message).of_sheet(self.sheet()));
+            return Err(InputError::new(self.name(), code::NO_ROWS, message).in_sheet(self.sheet()));
         }
         Ok(None)
     }
 
     fn read_header(&mut self) -> Result<(), InputError> {
         (self.header_line, self.header) = match &mut self.rows_from {
-            From::Text(text) => text.header()?,
-            From::Sheet(sheet) => sheet.header()?,
+            RowsFrom::Text(text) => text.header()?,
+            RowsFrom::Sheet(sheet) => sheet.header()?,
         };
         let columns = self.header.iter().rposition(|name| !name.trim_ascii().is_empty());
         let columns = columns.map_or(0, |last| last + 1);
@@ -464,10 +464,10 @@ impl Input {
             let most = self.limits.columns;
             let message =
                 format!("the header has {columns} columns, and no more than {most} are read; delete the others");
-            return Err(InputError::new(self.name(), code::TOO_LARGE, message).of_sheet(self.sheet()));
+            return Err(InputError::new(self.name(), code::TOO_LARGE, message).in_sheet(self.sheet()));
         }
         self.ours = guard::is_ours(&self.header);
-        if let (true, From::Text(text)) = (self.ours, &mut self.rows_from) {
+        if let (true, RowsFrom::Text(text)) = (self.ours, &mut self.rows_from) {
             text.trust_quotes();
         }
         for cell in &mut self.header {
@@ -477,20 +477,20 @@ impl Input {
     }
 }
 
-impl From {
+impl RowsFrom {
     /// How many cells a row should have as far as can be told, and the last row where there is a doubt about it.
     fn widths(&self, header: usize) -> (usize, Option<usize>) {
         match self {
-            From::Text(text) => (text.usual(), text.ought()),
-            From::Sheet(_) => (header, None),
+            RowsFrom::Text(text) => (text.usual(), text.ought()),
+            RowsFrom::Sheet(_) => (header, None),
         }
     }
 
     /// Appends the cells of the next row that is not blank; returns the line it begins on.
     fn record(&mut self, cells: &mut Cells) -> Result<Option<u64>, InputError> {
         match self {
-            From::Text(text) => text.record(cells),
-            From::Sheet(sheet) => sheet.record(cells),
+            RowsFrom::Text(text) => text.record(cells),
+            RowsFrom::Sheet(sheet) => sheet.record(cells),
         }
     }
 }

@@ -17,7 +17,7 @@ pub struct Artifact {
 
 /// Such a file, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Made {
+pub struct JobFile {
     /// The row.
     pub row: u64,
     /// Its name, without a directory.
@@ -90,7 +90,7 @@ pub fn end(tx: &mut dyn Tx, file: &FileOfRow, bytes: u64) -> Result<(), DbError>
 
 impl Ledger {
     /// The files a job's rows have made, in row order.
-    pub async fn artifacts(&self, job: &Job) -> Result<Vec<Made>, DbError> {
+    pub async fn artifacts(&self, job: &Job) -> Result<Vec<JobFile>, DbError> {
         let seq = job.seq;
         self.db
             .read(move |tx| {
@@ -105,7 +105,7 @@ impl Ledger {
                             "the ledger has a file called {name:?}, which is no name of one"
                         )));
                     }
-                    Ok(Made {
+                    Ok(JobFile {
                         row: row.int(0)? as u64,
                         name: name.to_owned(),
                         bytes: row.int(2)? as u64,
@@ -117,7 +117,7 @@ impl Ledger {
     }
 
     /// One block of a file; `None` behind its end.
-    pub async fn artifact_block(&self, job: &Job, made: &Made, block: u64) -> Result<Option<Vec<u8>>, DbError> {
+    pub async fn artifact_block(&self, job: &Job, made: &JobFile, block: u64) -> Result<Option<Vec<u8>>, DbError> {
         let (seq, row, name) = (job.seq, made.row, made.name.clone());
         self.db
             .read(move |tx| {

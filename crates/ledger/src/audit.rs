@@ -40,7 +40,7 @@ use std::collections::BTreeMap;
 use super::job::to_json;
 use super::{Actor, Counts, EndedJob, JobId};
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
-use tenantry_foundation::input::Meter;
+use tenantry_foundation::input::StreamHasher;
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -285,7 +285,7 @@ fn hash(fields: &[Option<&str>]) -> String {
 
 /// SHA-256 of fields after a word that says what they are, written as [above](self#what-is-hashed).
 pub(super) fn hash_of(what: &str, fields: &[Option<&str>]) -> String {
-    let mut meter = Meter::default();
+    let mut meter = StreamHasher::default();
     for field in [Some(what)].iter().chain(fields) {
         match field {
             Some(text) => {

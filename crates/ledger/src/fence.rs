@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Claim, Descent, batches, recorded_rows, selected_rows};
+use super::{Claim, Lineage, batches, recorded_rows, selected_rows};
 use tenantry_foundation::db::{DbError, Tx, Value};
 
 /// The chunk's row is locked and its lease is still `claim`'s, or [`DbError::LeaseLost`]. Before anything else is written in every
@@ -95,11 +95,11 @@ pub fn pending_rows(tx: &mut dyn Tx, claim: &Claim) -> Result<Vec<u64>, DbError>
         .iter()
         .map(|row| row.int(0).map(|row| row as u64))
         .collect::<Result<_, _>>()?;
-    let descent = Descent {
+    let lineage = Lineage {
         retry_of: claim.retry_of,
         undo_of: claim.undo_of.as_ref().map(|(job, _)| *job),
     };
-    let selected = selected_rows(tx, descent, claim.chunk)?;
+    let selected = selected_rows(tx, lineage, claim.chunk)?;
     let is_pending = |row: &u64| {
         !settled.contains(row)
             && !waiting.contains(row)

@@ -142,7 +142,7 @@ impl Ledger {
     }
 
     /// Whether a row of the job, or of one that it tries again, has had a step of this name come to this.
-    pub async fn has_come_to(&self, claim: &Claim, step: &str, result: &str) -> Result<bool, DbError> {
+    pub async fn has_result(&self, claim: &Claim, step: &str, result: &str) -> Result<bool, DbError> {
         let (job, step, result) = (claim.job, step.to_owned(), result.to_owned());
         self.db
             .read(move |tx| {

@@ -228,7 +228,7 @@ impl Job {
     }
 
     /// Whether nothing more happens until somebody does something: it has ended, or it waits for a person.
-    pub fn is_at_rest(&self) -> bool {
+    pub fn is_idle(&self) -> bool {
         self.state.is_final()
             || matches!(self.state, JobState::AwaitingApproval | JobState::Paused)
             || (self.waiting > 0 && !self.has_work)

@@ -23,7 +23,6 @@ mod chunk_state;
 mod claim;
 pub mod closing;
 pub mod deep;
-mod descent;
 mod digest;
 pub mod drops;
 mod errors;
@@ -37,6 +36,7 @@ pub mod invariants;
 pub mod job;
 mod kept;
 pub mod lease;
+mod lineage;
 mod lookup;
 mod names;
 mod origin;
@@ -62,18 +62,18 @@ pub mod workers;
 pub use actor::{Actor, Via};
 pub use allowances::{AllowanceTaking, Counter, Limited, TakenToday};
 pub use approval::{Decided, DecisionRefused};
-pub use artifacts::{Artifact, Made};
+pub use artifacts::{Artifact, JobFile};
 pub use at_once::{AtOnce, DoneAtOnce};
 pub use backlog::{Backlog, OpenJobs};
 pub use batches::{BatchTurn, ChangeSet, InTheWay, WaitingBatch};
 pub use claim::{Claim, Claimant, Scope, Together};
 pub use closing::{Closing, ErrorLimit};
-pub use descent::{ChunkSelection, Descent, selected_rows, undoable_rows};
 pub use errors::{ErrorExample, ErrorGroup};
 pub use ids::JobId;
 pub use inputs::{load_block, load_blocks};
 pub use job::{Counts, EndedJob, Job, JobFilter, JobState, Parameters, Undone};
 pub use lease::{Cause, FailedRows, SetBack};
+pub use lineage::{ChunkSelection, Lineage, selected_rows, undoable_rows};
 pub use lookup::JobLookup;
 pub use names::{NameKey, StoreName};
 pub use origin::{BroughtBy, FireOrigin, Origin, OriginIntake};
@@ -178,7 +178,7 @@ impl Ledger {
             return Ok(self.clock.is_off_by());
         }
         let newest = self.db.read(past::newest_record).await?;
-        Ok(newest.and_then(|newest| self.past.learn(newest, &self.clock)))
+        Ok(newest.and_then(|newest| self.past.observe(newest, &self.clock)))
     }
 
     /// Turns record ids into the GUIDs people see.

@@ -40,7 +40,7 @@ impl Past {
 
     /// Moves on to a record that was made since. How far the clock is ahead of it (less than nothing), if the record is of
     /// the future.
-    pub(super) fn learn(&self, newest: i64, clock: &Clock) -> Option<i64> {
+    pub(super) fn observe(&self, newest: i64, clock: &Clock) -> Option<i64> {
         let offset = newest - clock.elapsed_millis();
         let known = self.offset.load(Ordering::SeqCst);
         if offset <= known + MOST_AHEAD {
@@ -72,12 +72,12 @@ mod tests {
         wrong.advance(HOUR);
         assert_eq!(past.at(&wrong), 1_000 * HOUR);
         // Not even by a record it makes itself.
-        past.learn(1_721 * HOUR, &wrong);
+        past.observe(1_721 * HOUR, &wrong);
         assert_eq!(past.at(&wrong), 1_000 * HOUR);
         // For the one that is right, a record of the future is a sign, and nothing to go by.
         let past = Past::new(Some(999 * HOUR), &right);
-        assert_eq!(past.learn(1_721 * HOUR, &right), Some(-721 * HOUR));
-        assert_eq!(past.learn(1_000 * HOUR, &right), None);
+        assert_eq!(past.observe(1_721 * HOUR, &right), Some(-721 * HOUR));
+        assert_eq!(past.observe(1_000 * HOUR, &right), None);
         assert_eq!(past.at(&right), 1_000 * HOUR);
     }
 

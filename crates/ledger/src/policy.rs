@@ -1,7 +1,7 @@
 //! What was decided about this ledger's jobs, wherever they are submitted: kept here and not with whoever submits, changed on record.
 //!
 //! It is texts by key; what they mean is for those who are held to it. A handle on the ledger knows them from when it was opened and learns
-//! of changes [now and then](Ledger::learn_policy): nobody asks for them job by job. Each decision has a number, and a job's record
+//! of changes [now and then](Ledger::refresh_policy): nobody asks for them job by job. Each decision has a number, and a job's record
 //! says which was the last one when it was submitted.
 //!
 //! A handle that [trusts](Ledger::trusting) nothing but some keys goes by what was decided under their signatures, as the audit record has it,
@@ -96,12 +96,12 @@ impl Ledger {
     /// The same, held to what was decided under signatures by these keys, if there are any.
     pub async fn trusting(mut self, keys: Arc<[String]>) -> Result<Self, DbError> {
         self.trusted = keys;
-        self.learn_policy().await?;
+        self.refresh_policy().await?;
         Ok(self)
     }
 
     /// Learns of what was decided since.
-    pub async fn learn_policy(&self) -> Result<StoredPolicy, DbError> {
+    pub async fn refresh_policy(&self) -> Result<StoredPolicy, DbError> {
         let trusted = self.trusted.clone();
         let policy = self
             .db
@@ -156,7 +156,7 @@ impl Ledger {
             Ok(Ok(()))
         });
         match set.await? {
-            Ok(()) => Ok(Ok(self.learn_policy().await?)),
+            Ok(()) => Ok(Ok(self.refresh_policy().await?)),
             Err(why) => Ok(Err(why)),
         }
     }

@@ -13,7 +13,7 @@ mod brought;
 use super::Ledger;
 use super::audit::{self, Action, AuditEntry};
 use tenantry_foundation::db::{DbError, Dialect, Tx, Value};
-use tenantry_foundation::input::Meter;
+use tenantry_foundation::input::StreamHasher;
 use tenantry_foundation::{failpoint, moment};
 
 /// Jobs looked at in one transaction.
@@ -112,7 +112,7 @@ fn remove_lot(tx: &mut dyn Tx, from: i64, before: i64, now: i64) -> Result<Optio
            AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.undo_of = j.seq) THEN 1 ELSE 0 END
        FROM jobs j WHERE seq > $1 ORDER BY seq LIMIT $2";
     let looked_at = tx.query(sql, &[from.into(), LOT.into()])?;
-    let mut meter = Meter::default();
+    let mut meter = StreamHasher::default();
     let (mut ids, mut seqs, mut remains) = (Vec::new(), Vec::new(), Vec::new());
     let (mut last, mut is_more) = (from, looked_at.len() as u64 == LOT);
     for row in &looked_at {

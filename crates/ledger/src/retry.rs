@@ -53,7 +53,7 @@ impl Retrying {
 impl Ledger {
     /// Queues a job over the rows of `job` that failed or were cancelled. Where that one needed approval, so does this one, within that
     /// time: no approval is for more than the job it was given to.
-    pub async fn retry(&self, job: &Job, by: &Actor, approval_within: i64) -> Result<Retrying, DbError> {
+    pub async fn retry(&self, job: &Job, by: &Actor, approval_expires_after: i64) -> Result<Retrying, DbError> {
         if !job.state.is_final() {
             return Ok(Retrying::Refused(RetryRefused::NotEnded));
         }
@@ -106,7 +106,7 @@ impl Ledger {
                         now.into(),
                         by.way().into(),
                         state.as_str().into(),
-                        needs_approval.then_some(now + approval_within).into(),
+                        needs_approval.then_some(now + approval_expires_after).into(),
                     ],
                 )?;
                 let seq = made.first().map_or(Ok(0), |row| row.int(0))?;

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 
 use super::chunk_state::ChunkState;
-use super::descent::{Descent, selected_rows};
 use super::inputs::{load_block, load_blocks};
+use super::lineage::{Lineage, selected_rows};
 use super::{Installation, Job, Ledger, Outcome};
 use tenantry_foundation::db::{Batch, DbError, Row, Tx, Value};
 use tenantry_foundation::input::Block;
@@ -141,7 +141,7 @@ impl Ledger {
     /// One chunk of a job, ready to be shown. `None` when its rows are no longer kept.
     pub async fn chunk_rows(&self, job: &Job, chunk: i64) -> Result<Option<ChunkRows>, DbError> {
         let (seq, input, kind) = (job.seq, job.input, job.kind.clone());
-        let descent = Descent {
+        let lineage = Lineage {
             retry_of: job.retry_of,
             undo_of: job.undo_of,
         };
@@ -160,7 +160,7 @@ impl Ledger {
                 // What such a kind creates carries its row in its id; all others record every row.
                 let creates = tenantry_jobs::find(&kind).is_ok_and(|kind| kind.policy().creates.is_some());
                 Ok(Some(ChunkRows {
-                    selected: selected_rows(tx, descent, chunk)?,
+                    selected: selected_rows(tx, lineage, chunk)?,
                     recorded: recorded(tx, seq, first, last)?,
                     waiting: waiting(tx, seq, first, last)?,
                     made: creates.then_some((installation, seq)),

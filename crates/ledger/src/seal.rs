@@ -14,12 +14,12 @@
 use std::collections::HashSet;
 
 use super::audit::{self, Action, hash_of};
-use super::descent::{Descent, selected_rows};
 use super::inputs::{self, HEADER, JOIN, NUMBER, SHA256};
 use super::job::json;
+use super::lineage::{Lineage, selected_rows};
 use super::{Claim, Job, Ledger, approvers, digest, signing};
 use tenantry_foundation::db::{DbError, Row, Tx};
-use tenantry_foundation::input::Meter;
+use tenantry_foundation::input::StreamHasher;
 
 /// Seals a job that is to wait for approval, and its chunks; the hash.
 pub(super) fn seal(tx: &mut dyn Tx, job: i64) -> Result<String, DbError> {
@@ -227,11 +227,11 @@ fn decisions(tx: &mut dyn Tx, id: &str) -> Result<Vec<RecordedDecision>, DbError
 impl Ledger {
     /// Rows of a chunk that are the job's; `None` if all of them are.
     pub async fn rows_of_chunk(&self, job: &Job, chunk: i64) -> Result<Option<HashSet<u64>>, DbError> {
-        let descent = Descent {
+        let lineage = Lineage {
             retry_of: job.retry_of,
             undo_of: job.undo_of,
         };
-        self.db.read(move |tx| selected_rows(tx, descent, chunk)).await
+        self.db.read(move |tx| selected_rows(tx, lineage, chunk)).await
     }
 
     /// Whether all of a job is as it was sealed, so that what is shown of it is what would be approved.
@@ -337,11 +337,11 @@ impl SealedChunk {
     fn seal(&self, tx: &mut dyn Tx, of: &SealedHead, expected: Option<&[u8]>) -> Result<String, DbError> {
         let block = inputs::raw_block(tx, of.input, self.chunk)?;
         let block = block.map(|row| row.blob(0).map(hash_of_bytes)).transpose()?;
-        let descent = Descent {
+        let lineage = Lineage {
             retry_of: of.retry_of,
             undo_of: of.undo_of,
         };
-        let selected = selected_rows(tx, descent, self.chunk)?.map(|rows| {
+        let selected = selected_rows(tx, lineage, self.chunk)?.map(|rows| {
             let mut rows: Vec<u64> = rows.into_iter().collect();
             rows.sort_unstable();
             let rows: Vec<u8> = rows.into_iter().flat_map(u64::to_le_bytes).collect();
@@ -377,7 +377,7 @@ fn seals_of(tx: &mut dyn Tx, job: i64) -> Result<Vec<(i64, String)>, DbError> {
 }
 
 fn hash_of_bytes(bytes: &[u8]) -> String {
-    let mut meter = Meter::default();
+    let mut meter = StreamHasher::default();
     meter.pass(bytes);
     meter.sha256().as_str().to_owned()
 }

@@ -11,14 +11,14 @@ use serde_json::{Map, Value, json};
 use tenantry_jobs::{CustomerField, Problem, code};
 use tokio::sync::OnceCell;
 
-use super::Halt;
-use super::auth::Speaker;
+use super::PartnerCenterError;
+use super::auth::TokenKind;
 use super::client::{Call, CallError, Client, Operation};
 use super::failure::{FailureClass, find};
 use super::text::text;
 use tenantry_foundation::lock::lock;
 
-const VALIDATE: Operation = Operation::new("validate-address", "POST", Speaker::App);
+const VALIDATE: Operation = Operation::new("validate-address", "POST", TokenKind::App);
 
 /// The parts of an address that are looked at, and the columns they are from.
 const PARTS: [(CustomerField, &str); 6] = [
@@ -59,7 +59,7 @@ impl Validator {
     }
 
     /// Judges an address as a billing profile has it.
-    pub(super) async fn judge(&self, client: &Client, address: &Value) -> Result<Judgement, Halt> {
+    pub(super) async fn judge(&self, client: &Client, address: &Value) -> Result<Judgement, PartnerCenterError> {
         if !self.is_on {
             return Ok(Judgement::Fine);
         }
@@ -76,7 +76,7 @@ impl Validator {
     }
 }
 
-async fn ask(client: &Client, asked: &Value) -> Result<Judgement, Halt> {
+async fn ask(client: &Client, asked: &Value) -> Result<Judgement, PartnerCenterError> {
     let call = Call::new(VALIDATE, "/validations/address").body(asked.clone());
     match client.read(&call).await {
         Ok(answer) => Ok(judged(asked, &answer.body)),
@@ -91,7 +91,7 @@ async fn ask(client: &Client, asked: &Value) -> Result<Judgement, Halt> {
             Ok(Judgement::Unchecked(failure.to_string()))
         }
         Err(CallError::Lost(why)) => Ok(Judgement::Unchecked(why)),
-        Err(error) => Err(Halt::of(error)),
+        Err(error) => Err(PartnerCenterError::of(error)),
     }
 }
 

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::auth::Speaker;
+use super::auth::TokenKind;
 use super::client::{Call, Operation, correlation_id};
 use super::paging::ListPages;
 use super::session::Session;
 use super::text::text;
 
-const AUDIT_RECORDS: Operation = Operation::new("audit-records", "GET", Speaker::App);
+const AUDIT_RECORDS: Operation = Operation::new("audit-records", "GET", TokenKind::App);
 /// Records of a page; the service gives no more.
 const RECORDS: &str = "500";
 /// Earlier than this nothing may be asked for, in milliseconds before now.

@@ -8,7 +8,7 @@ use tenantry_store::kit::http::Http;
 use tenantry_store::kit::oauth::{ClientIdentity, Provider, RefreshRules, Tokens};
 
 pub(super) use tenantry_store::kit::oauth::AuthError;
-pub use tenantry_store::kit::oauth::{RefreshToken, Speaker, TokenExpiry};
+pub use tenantry_store::kit::oauth::{RefreshToken, TokenExpiry, TokenKind};
 
 /// As Microsoft's page on the secure application model has it.
 const REFRESH_TOKENS: RefreshRules = RefreshRules {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::Settings;
 use super::answer;
-use super::auth::{AuthError, Speaker, tokens};
+use super::auth::{AuthError, TokenKind, tokens};
 use super::cloud::Addresses;
 use super::failure::{Failure, FailureClass};
 use tenantry_foundation::clock::Clock;
@@ -35,12 +35,16 @@ const APPLICATION: &str = "Tenantry";
 pub(super) struct Operation {
     pub(super) name: &'static str,
     pub(super) method: &'static str,
-    pub(super) speaker: Speaker,
+    pub(super) token_kind: TokenKind,
 }
 
 impl Operation {
-    pub(super) const fn new(name: &'static str, method: &'static str, speaker: Speaker) -> Self {
-        Self { name, method, speaker }
+    pub(super) const fn new(name: &'static str, method: &'static str, token_kind: TokenKind) -> Self {
+        Self {
+            name,
+            method,
+            token_kind,
+        }
     }
 }
 
@@ -208,8 +212,8 @@ impl Client {
     }
 
     /// Somebody who speaks so is let in.
-    pub(super) async fn check(&self, speaker: Speaker) -> Result<(), CallError> {
-        let list = Operation::new("list-customers", "GET", speaker);
+    pub(super) async fn check(&self, token_kind: TokenKind) -> Result<(), CallError> {
+        let list = Operation::new("list-customers", "GET", token_kind);
         let call = Call::new(list, "/customers").query("size", "1");
         self.call(&call, self.clock.fresh_id()).await.map(drop)
     }
@@ -245,10 +249,10 @@ impl Client {
     }
 
     async fn call_once(&self, call: &Call, request_id: Uuid, steps: Option<Steps<'_>>) -> Result<Answer, CallError> {
-        let speaker = call.operation.speaker;
+        let token_kind = call.operation.token_kind;
         let send = |token: Secret| async move { self.send(call, request_id, token.reveal(), steps).await };
         let is_refused = |error: &CallError| matches!(error, CallError::Answered(failure, _) if failure.class() == FailureClass::Unauthorized);
-        self.tokens.with(speaker, send, is_refused).await
+        self.tokens.with(token_kind, send, is_refused).await
     }
 
     async fn send(

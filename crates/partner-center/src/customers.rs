@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tenantry_jobs::{CustomerField, CustomerPatch, CustomerRef, NewCustomer, Problem, code, is_as_read};
 
 use super::address::{Judgement, is_part};
-use super::auth::Speaker;
+use super::auth::TokenKind;
 use super::client::{Call, CallError, Operation};
 use super::end::End;
 use super::failure::find;
@@ -16,17 +16,17 @@ use super::records::Customer;
 use super::session::{Session, not_there_yet};
 use super::steps::{Done, Sending, Step};
 use super::text::{id_of, segment, text};
-use super::{Halt, TITLE};
+use super::{PartnerCenterError, TITLE};
 use tenantry_foundation::passwords::{Password, PasswordRow};
 use tenantry_store::remote::step::Kept;
 use tenantry_store::remote::{self, RowPreview, Steps};
 use tenantry_store::{FieldChange, Verdict};
 
-const DOMAIN: Operation = Operation::new("check-domain-availability", "HEAD", Speaker::App);
-const COUNTRY_RULES: Operation = Operation::new("country-validation-rules", "GET", Speaker::App);
-const CREATE_CUSTOMER: Operation = Operation::new("create-customer", "POST", Speaker::App);
-const GET_PROFILE: Operation = Operation::new("get-billing-profile", "GET", Speaker::App);
-const PUT_PROFILE: Operation = Operation::new("update-billing-profile", "PUT", Speaker::App);
+const DOMAIN: Operation = Operation::new("check-domain-availability", "HEAD", TokenKind::App);
+const COUNTRY_RULES: Operation = Operation::new("country-validation-rules", "GET", TokenKind::App);
+const CREATE_CUSTOMER: Operation = Operation::new("create-customer", "POST", TokenKind::App);
+const GET_PROFILE: Operation = Operation::new("get-billing-profile", "GET", TokenKind::App);
+const PUT_PROFILE: Operation = Operation::new("update-billing-profile", "PUT", TokenKind::App);
 
 /// What every new customer still lacks.
 const AGREEMENT: &str = "before anything is bought for the customer, confirm in Partner Center that it has accepted the \
@@ -54,7 +54,7 @@ fn not_kept(column: &'static str, value: &str) -> Option<Problem> {
 }
 
 /// What a row that creates a customer would do.
-pub(super) async fn preview_new(session: &Session, new: &NewCustomer<'_>) -> Result<RowPreview, Halt> {
+pub(super) async fn preview_new(session: &Session, new: &NewCustomer<'_>) -> Result<RowPreview, PartnerCenterError> {
     Ok(match standing(session, new).await? {
         CustomerStanding::Free => match session.judge_address(&new_address(new)).await? {
             Judgement::Fine | Judgement::Unchecked(_) => Verdict::Create.into(),
@@ -72,7 +72,7 @@ enum CustomerStanding {
     Refused(Problem),
 }
 
-async fn standing(session: &Session, new: &NewCustomer<'_>) -> Result<CustomerStanding, Halt> {
+async fn standing(session: &Session, new: &NewCustomer<'_>) -> Result<CustomerStanding, PartnerCenterError> {
     let tags = &new.profile[CustomerField::Tags as usize];
     let unkept = not_kept("tags", tags).or_else(|| not_kept("external_id", new.external_id));
     if let Some(problem) = unkept {
@@ -112,12 +112,12 @@ async fn standing(session: &Session, new: &NewCustomer<'_>) -> Result<CustomerSt
 }
 
 /// Whether a domain is free. "Not found" says so only if Partner Center itself says it.
-async fn is_free(session: &Session, domain: &str) -> Result<bool, Halt> {
+async fn is_free(session: &Session, domain: &str) -> Result<bool, PartnerCenterError> {
     let call = Call::new(DOMAIN, format!("/domains/{}", segment(domain)));
     match session.client().read(&call).await {
         Ok(_) => Ok(false),
         Err(CallError::Answered(failure, true)) if failure.status == 404 => Ok(true),
-        Err(error) => Err(Halt::of(error)),
+        Err(error) => Err(PartnerCenterError::of(error)),
     }
 }
 
@@ -126,7 +126,7 @@ pub(super) async fn create(
     session: &Session,
     steps: Steps<'_>,
     new: &NewCustomer<'_>,
-) -> Result<(End, Option<PasswordRow>), Halt> {
+) -> Result<(End, Option<PasswordRow>), PartnerCenterError> {
     let mut message = AGREEMENT.to_owned();
     if !steps.has_begun_step("create") {
         match standing(session, new).await? {
@@ -149,7 +149,7 @@ pub(super) async fn create(
         listed_name: String::new(),
     };
     let step = session.step(steps, "create").told_once();
-    let done = step.once_telling(
+    let done = step.once_keeping(
         || session.customer_of_domain(&new.domain),
         || async {
             Ok(Some(Sending {
@@ -217,7 +217,7 @@ fn new_address(new: &NewCustomer<'_>) -> Value {
     address
 }
 
-async fn new_body(session: &Session, new: &NewCustomer<'_>) -> Result<Value, Halt> {
+async fn new_body(session: &Session, new: &NewCustomer<'_>) -> Result<Value, PartnerCenterError> {
     let field = |field: CustomerField| new.profile[field as usize].as_ref();
     let (mut culture, mut language) = (
         field(CustomerField::Culture).to_owned(),
@@ -226,7 +226,7 @@ async fn new_body(session: &Session, new: &NewCustomer<'_>) -> Result<Value, Hal
     if culture.is_empty() || language.is_empty() {
         let country = field(CustomerField::Country);
         let call = Call::new(COUNTRY_RULES, format!("/countryvalidationrules/{}", segment(country)));
-        let rules = session.client().read(&call).await.map_err(Halt::of)?.body;
+        let rules = session.client().read(&call).await.map_err(PartnerCenterError::of)?.body;
         if culture.is_empty() {
             text(&rules, "defaultCulture").clone_into(&mut culture);
         }
@@ -266,9 +266,9 @@ async fn new_body(session: &Session, new: &NewCustomer<'_>) -> Result<Value, Hal
 }
 
 /// A customer's billing profile, whole: it is changed by being sent back with all its members.
-async fn profile(session: &Session, id: &str) -> Result<Value, Halt> {
+async fn profile(session: &Session, id: &str) -> Result<Value, PartnerCenterError> {
     let call = Call::new(GET_PROFILE, format!("/customers/{}/profiles/billing", segment(id))).of(id);
-    Ok(session.client().read(&call).await.map_err(Halt::of)?.body)
+    Ok(session.client().read(&call).await.map_err(PartnerCenterError::of)?.body)
 }
 
 fn place<'v>(profile: &'v Value, is_address: bool, name: &str) -> &'v str {
@@ -347,7 +347,10 @@ fn patch_not_kept<'p>(patch: &'p CustomerPatch<'_>) -> Option<Problem> {
 }
 
 /// What a row that changes a profile would do.
-pub(super) async fn preview_patch(session: &Session, patch: &CustomerPatch<'_>) -> Result<RowPreview, Halt> {
+pub(super) async fn preview_patch(
+    session: &Session,
+    patch: &CustomerPatch<'_>,
+) -> Result<RowPreview, PartnerCenterError> {
     if let Some(problem) = patch_not_kept(patch) {
         return Ok(RowPreview::reject(problem));
     }
@@ -373,7 +376,7 @@ async fn judge_move(
     mut profile: Value,
     wanted: &[(CustomerField, &str)],
     changes: &[FieldChange],
-) -> Result<Judgement, Halt> {
+) -> Result<Judgement, PartnerCenterError> {
     let moved = wanted.iter().filter(|(field, _)| is_part(*field));
     let mut moved = moved.filter(|(field, _)| changes.iter().any(|change| change.field == field.name()));
     if moved.next().is_none() {
@@ -384,7 +387,11 @@ async fn judge_move(
 }
 
 /// Changes a profile.
-pub(super) async fn update(session: &Session, steps: Steps<'_>, patch: &CustomerPatch<'_>) -> Result<End, Halt> {
+pub(super) async fn update(
+    session: &Session,
+    steps: Steps<'_>,
+    patch: &CustomerPatch<'_>,
+) -> Result<End, PartnerCenterError> {
     if let Some(problem) = patch_not_kept(patch) {
         return Ok(End::Rejected(problem));
     }
@@ -420,7 +427,7 @@ pub(super) async fn fields_now(
     session: &Session,
     customer: &str,
     fields: &[CustomerField],
-) -> Result<Vec<String>, Halt> {
+) -> Result<Vec<String>, PartnerCenterError> {
     let now = profile(session, customer).await?;
     let value = |field: &CustomerField| {
         let found = PLACES.iter().find(|(of, _, _)| of == field);
@@ -437,7 +444,7 @@ pub(super) async fn profile_step(
     step: &Step<'_>,
     customer: &Customer,
     wanted: &[(CustomerField, &str)],
-) -> Result<Done, Halt> {
+) -> Result<Done, PartnerCenterError> {
     let id = &customer.id;
     step.once(
         || async {

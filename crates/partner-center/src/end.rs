@@ -5,7 +5,7 @@ use tenantry_jobs::{Problem, code};
 use super::failure::Failure;
 use super::steps::Stopped;
 use tenantry_ledger::{Outcome, RowOutcome, RowWait};
-use tenantry_store::remote::Fate;
+use tenantry_store::remote::RowStatus;
 use tenantry_store::{rejected, unchanged};
 
 /// Partner Center's code for a customer without free seats of a SKU.
@@ -61,9 +61,9 @@ impl End {
         }
     }
 
-    pub(super) fn fate(self, row: u64) -> Fate {
+    pub(super) fn status(self, row: u64) -> RowStatus {
         let over = |outcome, code: &str, message, target| {
-            Fate::Over(RowOutcome {
+            RowStatus::Over(RowOutcome {
                 row,
                 outcome,
                 code: code.to_owned(),
@@ -74,31 +74,31 @@ impl End {
         };
         match self {
             End::Applied { target, message } => over(Outcome::Applied, "", message, target),
-            End::Unchanged(target) => Fate::Over(unchanged(row, target)),
+            End::Unchanged(target) => RowStatus::Over(unchanged(row, target)),
             End::UnchangedSince { target, message } => over(Outcome::Unchanged, "", message, target),
             // The row is right, and what it needs is on its way.
-            End::Rejected(problem) if problem.code == code::NOT_THERE_YET => Fate::Waits(RowWait {
+            End::Rejected(problem) if problem.code == code::NOT_THERE_YET => RowStatus::Waits(RowWait {
                 row,
                 message: format!("waits for Partner Center to show the customer; {problem}"),
                 target: String::new(),
             }),
-            End::Rejected(problem) => Fate::Over(rejected(row, &problem)),
+            End::Rejected(problem) => RowStatus::Over(rejected(row, &problem)),
             End::Halfway { problem, done, target } => {
                 let rejected = rejected(row, &problem);
-                Fate::Over(RowOutcome {
+                RowStatus::Over(RowOutcome {
                     outcome: Outcome::Failed,
                     message: format!("{done}; {problem}"),
                     target,
                     ..rejected
                 })
             }
-            End::Waits { message, target } => Fate::Waits(RowWait { row, message, target }),
+            End::Waits { message, target } => RowStatus::Waits(RowWait { row, message, target }),
             End::Stopped { stopped, done, target } => {
                 let Stopped { failure, is_for_now } = stopped;
                 let says = format!("Partner Center: {failure}");
                 if is_for_now {
                     let message = format!("waiting for an operation in progress; {says}");
-                    return Fate::Waits(RowWait { row, message, target });
+                    return RowStatus::Waits(RowWait { row, message, target });
                 }
                 if done.is_empty() {
                     over(Outcome::Rejected, code_of(&failure), says, target)

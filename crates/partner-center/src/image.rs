@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Halt;
+use super::PartnerCenterError;
 use super::records::Customer;
 use tenantry_foundation::db::DbError;
 use tenantry_store::remote::Steps;
@@ -133,16 +133,16 @@ impl Image {
         }
     }
 
-    pub(super) fn encode(&self) -> Result<String, Halt> {
+    pub(super) fn encode(&self) -> Result<String, PartnerCenterError> {
         serde_json::to_string(self).map_err(|error| damaged(&error))
     }
 
     /// What a step of a row found, if the row got that far.
-    pub(super) fn of_step(steps: Steps<'_>, step: &str) -> Result<Option<Self>, Halt> {
+    pub(super) fn of_step(steps: Steps<'_>, step: &str) -> Result<Option<Self>, PartnerCenterError> {
         steps.image(step).map(|image| Self::decode(&image)).transpose()
     }
 
-    pub(super) fn decode(text: &str) -> Result<Self, Halt> {
+    pub(super) fn decode(text: &str) -> Result<Self, PartnerCenterError> {
         serde_json::from_str(text).map_err(|error| damaged(&error))
     }
 }
@@ -151,8 +151,8 @@ fn ids(list: &str) -> Vec<String> {
     list.split(';').filter(|id| !id.is_empty()).map(str::to_owned).collect()
 }
 
-fn damaged(error: &serde_json::Error) -> Halt {
-    Halt::Db(DbError::Broken(format!(
+fn damaged(error: &serde_json::Error) -> PartnerCenterError {
+    PartnerCenterError::Db(DbError::Broken(format!(
         "an image of what a step found is damaged: {error}"
     )))
 }

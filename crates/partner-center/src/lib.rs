@@ -49,7 +49,7 @@ use std::time::Duration;
 use tenantry_jobs::{Change, Problem, Request, TransferAction, code};
 use thiserror::Error;
 
-pub use auth::{Credentials, RefreshToken, Speaker, TokenExpiry};
+pub use auth::{Credentials, RefreshToken, TokenExpiry, TokenKind};
 pub use cloud::{Addresses, Cloud};
 
 use self::address::Validator;
@@ -98,7 +98,7 @@ pub struct PartnerCenter {
 
 /// Why a row cannot go on, or has to wait.
 #[derive(Debug, Error)]
-enum Halt {
+enum PartnerCenterError {
     /// The row: it is not right, or asks for what is not to be had.
     #[error("{0}")]
     Rejected(Problem),
@@ -128,7 +128,7 @@ const UNSORTED: &str = "a list could not be sorted";
 #[error("{0}")]
 struct RefusedRead(Failure);
 
-impl Halt {
+impl PartnerCenterError {
     fn of(error: CallError) -> Self {
         match error {
             // What a gateway refuses is no row's fault.
@@ -148,25 +148,25 @@ impl Halt {
     }
 }
 
-impl From<Problem> for Halt {
+impl From<Problem> for PartnerCenterError {
     fn from(problem: Problem) -> Self {
         Self::Rejected(problem)
     }
 }
 
-impl From<Halt> for ApplyError {
-    fn from(halt: Halt) -> Self {
+impl From<PartnerCenterError> for ApplyError {
+    fn from(halt: PartnerCenterError) -> Self {
         let told = halt.to_string();
         match halt {
-            Halt::Rejected(problem) => StoreError::Rejected(problem).into(),
-            Halt::Refused(_) => StoreError::Rejected(Problem::stated(code::REFUSED, "", "", told)).into(),
-            Halt::Unavailable(_) => StoreError::Unavailable(told).into(),
-            Halt::Unauthorized(_) => StoreError::Unauthorized(told).into(),
-            Halt::Unsorted(error) => ApplyError::Io {
+            PartnerCenterError::Rejected(problem) => StoreError::Rejected(problem).into(),
+            PartnerCenterError::Refused(_) => StoreError::Rejected(Problem::stated(code::REFUSED, "", "", told)).into(),
+            PartnerCenterError::Unavailable(_) => StoreError::Unavailable(told).into(),
+            PartnerCenterError::Unauthorized(_) => StoreError::Unauthorized(told).into(),
+            PartnerCenterError::Unsorted(error) => ApplyError::Io {
                 what: UNSORTED.to_owned(),
                 error,
             },
-            Halt::Db(error) => error.into(),
+            PartnerCenterError::Db(error) => error.into(),
         }
     }
 }
@@ -202,8 +202,8 @@ impl PartnerCenter {
     }
 
     /// Whether we are let in, as whoever asks.
-    pub async fn check(&self, speaker: Speaker) -> Result<(), String> {
-        self.client.check(speaker).await.map_err(|error| error.to_string())
+    pub async fn check(&self, token_kind: TokenKind) -> Result<(), String> {
+        self.client.check(token_kind).await.map_err(|error| error.to_string())
     }
 
     /// How long the refresh token is good; `None` if none is used.

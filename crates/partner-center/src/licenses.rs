@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tenantry_jobs::{LicenseChange, Problem, code};
 
-use super::Halt;
-use super::auth::Speaker;
+use super::PartnerCenterError;
+use super::auth::TokenKind;
 use super::client::{Call, Operation};
 use super::end::End;
 use super::image::{Image, Object};
@@ -21,8 +21,8 @@ use super::text::segment;
 use tenantry_store::remote::{RowPreview, Steps};
 use tenantry_store::{FieldChange, Verdict};
 
-const UPDATE_LICENSES: Operation = Operation::new("update-licenses", "POST", Speaker::AppAndUser);
-pub(super) const UPDATE_USER: Operation = Operation::new("update-user", "PATCH", Speaker::AppAndUser);
+const UPDATE_LICENSES: Operation = Operation::new("update-licenses", "POST", TokenKind::AppAndUser);
+pub(super) const UPDATE_USER: Operation = Operation::new("update-user", "PATCH", TokenKind::AppAndUser);
 
 /// The step that says where a user is.
 const LOCATION: &str = "usage location";
@@ -67,7 +67,7 @@ impl Resolved {
     }
 }
 
-async fn resolve(session: &Session, change: &LicenseChange<'_>) -> Result<Resolved, Halt> {
+async fn resolve(session: &Session, change: &LicenseChange<'_>) -> Result<Resolved, PartnerCenterError> {
     let named = named(session, change.user).await?;
     let held = session.skus(&named.customer.id).await?;
     let resolve = |column: &'static str, names: &[&str]| {
@@ -106,7 +106,11 @@ async fn resolve(session: &Session, change: &LicenseChange<'_>) -> Result<Resolv
 }
 
 /// What a row would do.
-pub(super) async fn preview(session: &Session, row: u64, change: &LicenseChange<'_>) -> Result<RowPreview, Halt> {
+pub(super) async fn preview(
+    session: &Session,
+    row: u64,
+    change: &LicenseChange<'_>,
+) -> Result<RowPreview, PartnerCenterError> {
     let wanted = resolve(session, change).await?;
     let changes = wanted.changes();
     if changes.is_empty() {
@@ -119,7 +123,11 @@ pub(super) async fn preview(session: &Session, row: u64, change: &LicenseChange<
 }
 
 /// Gives and takes licences.
-pub(super) async fn apply(session: &Session, steps: Steps<'_>, change: &LicenseChange<'_>) -> Result<End, Halt> {
+pub(super) async fn apply(
+    session: &Session,
+    steps: Steps<'_>,
+    change: &LicenseChange<'_>,
+) -> Result<End, PartnerCenterError> {
     let wanted = resolve(session, change).await?;
     let (customer, id) = (&wanted.named.customer, &wanted.user.id);
     if wanted.changes().is_empty() && !steps.has_begun() {
@@ -168,7 +176,12 @@ pub(super) struct Update<'u> {
 
 impl Update<'_> {
     /// Has it done, a step for each group of SKUs; why it stopped, if it did.
-    pub(super) async fn done(&self, session: &Session, steps: Steps<'_>, name: &str) -> Result<Option<Stopped>, Halt> {
+    pub(super) async fn done(
+        &self,
+        session: &Session,
+        steps: Steps<'_>,
+        name: &str,
+    ) -> Result<Option<Stopped>, PartnerCenterError> {
         let group = |id: &String| {
             let sku = self.held.iter().find(|sku| sku.id == *id);
             sku.map_or("", |sku| sku.group.as_str())
@@ -208,7 +221,7 @@ impl Update<'_> {
         step: &Step<'_>,
         has: &[String],
         (assign, remove): (&[String], &[String]),
-    ) -> Result<Done, Halt> {
+    ) -> Result<Done, PartnerCenterError> {
         let (customer, user) = (self.customer, self.user);
         let path = format!(
             "/customers/{}/users/{}/licenseupdates",
@@ -253,7 +266,7 @@ pub(super) async fn usage_location_step(
     customer: &Customer,
     user: &str,
     (from, to): (&str, &str),
-) -> Result<Done, Halt> {
+) -> Result<Done, PartnerCenterError> {
     let path = format!("/customers/{}/users/{}", segment(&customer.id), segment(user));
     let body = json!({ "usageLocation": to, "attributes": { "objectType": "CustomerUser" } });
     let call = Call::new(UPDATE_USER, path).of(&customer.id).body(body);

@@ -8,7 +8,7 @@ use serde_json::json;
 use tenantry_jobs::{PasswordReset, Problem, UserRef, administrators_roles, code, key};
 
 use super::audit::audited;
-use super::auth::Speaker;
+use super::auth::TokenKind;
 use super::client::{Call, Operation};
 use super::end::End;
 use super::image::{Image, Object};
@@ -17,7 +17,7 @@ use super::records::{Customer, User, UserPath};
 use super::session::Session;
 use super::steps::{Done, Sending, Step};
 use super::text::segment;
-use super::{Halt, skus};
+use super::{PartnerCenterError, skus};
 use tenantry_foundation::moment::{day, second};
 use tenantry_foundation::passwords::{Password, PasswordRow};
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
@@ -26,12 +26,12 @@ use tenantry_store::remote::{RowPreview, Steps};
 use tenantry_store::sign_in_name::{is_restorable, taken_since_deleted};
 use tenantry_store::{FieldChange, Verdict, password_just_set};
 
-const DELETE_USER: Operation = Operation::new("delete-user", "DELETE", Speaker::AppAndUser);
-const RESTORE_USER: Operation = Operation::new("update-user", "PATCH", Speaker::AppAndUser);
-const RESET_PASSWORD: Operation = Operation::new("reset-user-password", "PATCH", Speaker::AppAndUser);
+const DELETE_USER: Operation = Operation::new("delete-user", "DELETE", TokenKind::AppAndUser);
+const RESTORE_USER: Operation = Operation::new("update-user", "PATCH", TokenKind::AppAndUser);
+const RESET_PASSWORD: Operation = Operation::new("reset-user-password", "PATCH", TokenKind::AppAndUser);
 
 /// What deleting would do.
-pub(super) async fn preview_delete(session: &Session, user: UserRef<'_>) -> Result<RowPreview, Halt> {
+pub(super) async fn preview_delete(session: &Session, user: UserRef<'_>) -> Result<RowPreview, PartnerCenterError> {
     let named = named(session, user).await?;
     let Some(found) = &named.user else {
         return Ok(match named.deleted {
@@ -51,7 +51,7 @@ pub(super) async fn preview_delete(session: &Session, user: UserRef<'_>) -> Resu
 }
 
 /// Deletes a user.
-pub(super) async fn delete(session: &Session, steps: Steps<'_>, user: UserRef<'_>) -> Result<End, Halt> {
+pub(super) async fn delete(session: &Session, steps: Steps<'_>, user: UserRef<'_>) -> Result<End, PartnerCenterError> {
     let named = named(session, user).await?;
     let begun = Image::of_step(steps, "delete")?.map(|image| image.id);
     let id = match (begun, &named.user, &named.deleted) {
@@ -78,7 +78,7 @@ pub(super) async fn delete_step(
     step: &Step<'_>,
     customer: &Customer,
     id: &str,
-) -> Result<Done, Halt> {
+) -> Result<Done, PartnerCenterError> {
     let path = format!("/customers/{}/users/{}", segment(&customer.id), segment(id));
     step.once(
         || async {
@@ -99,7 +99,7 @@ pub(super) async fn delete_step(
 }
 
 /// What restoring would do.
-pub(super) async fn preview_restore(session: &Session, user: UserRef<'_>) -> Result<RowPreview, Halt> {
+pub(super) async fn preview_restore(session: &Session, user: UserRef<'_>) -> Result<RowPreview, PartnerCenterError> {
     let named = named(session, user).await?;
     if named.user.is_some() {
         return Ok(match taken(session, &named, user).await? {
@@ -136,7 +136,7 @@ pub(super) async fn preview_restore(session: &Session, user: UserRef<'_>) -> Res
 }
 
 /// Whether another user than the deleted one has the name by now. Partner Center does not say since when.
-async fn taken(session: &Session, named: &Named, user: UserRef<'_>) -> Result<Option<Problem>, Halt> {
+async fn taken(session: &Session, named: &Named, user: UserRef<'_>) -> Result<Option<Problem>, PartnerCenterError> {
     let name = user.user_principal_name;
     let users = session.deleted_users(&named.customer.id).await?;
     let deleted = users.get(key::user_name(name).as_ref());
@@ -170,7 +170,7 @@ pub(super) const RESTORED: [&str; 5] = [
 ];
 
 /// Restores a user, without the licences it had.
-pub(super) async fn restore(session: &Session, steps: Steps<'_>, user: UserRef<'_>) -> Result<End, Halt> {
+pub(super) async fn restore(session: &Session, steps: Steps<'_>, user: UserRef<'_>) -> Result<End, PartnerCenterError> {
     let named = named(session, user).await?;
     let begun = Image::of_step(steps, "restore")?.map(|image| image.id);
     let id = match (begun, &named.user) {
@@ -201,7 +201,7 @@ pub(super) async fn restore_step(
     step: &Step<'_>,
     customer: &Customer,
     id: &str,
-) -> Result<Done, Halt> {
+) -> Result<Done, PartnerCenterError> {
     let path = format!("/customers/{}/users/{}", segment(&customer.id), segment(id));
     let mut image = Image::new(Object::UserState, customer, id).field("state", "deleted", "active");
     // As it comes back, so that whoever takes that back sees whether somebody has changed it since.
@@ -223,7 +223,10 @@ pub(super) fn account(customer: &str, user: &str) -> String {
 }
 
 /// What a reset would do.
-pub(super) async fn preview_reset(session: &Session, reset: &PasswordReset<'_>) -> Result<RowPreview, Halt> {
+pub(super) async fn preview_reset(
+    session: &Session,
+    reset: &PasswordReset<'_>,
+) -> Result<RowPreview, PartnerCenterError> {
     let named = named(session, reset.user).await?;
     let Some(user) = &named.user else {
         return Ok(RowPreview::reject(named.missing(reset.user.user_principal_name)));
@@ -253,13 +256,13 @@ enum RolesTold {
     NotTold,
 }
 
-async fn roles_of(session: &Session, named: &Named, user: &str) -> Result<RolesTold, Halt> {
+async fn roles_of(session: &Session, named: &Named, user: &str) -> Result<RolesTold, PartnerCenterError> {
     Ok(match session.role_names_now(&named.customer.id, user).await {
         Ok(names) => match administrators_roles(names.iter().map(String::as_str)) {
             Some(roles) => RolesTold::Administrator(roles),
             None => RolesTold::NoAdministrator,
         },
-        Err(Halt::Refused(_)) => RolesTold::NotTold,
+        Err(PartnerCenterError::Refused(_)) => RolesTold::NotTold,
         Err(error) => return Err(error),
     })
 }
@@ -270,7 +273,7 @@ pub(super) async fn reset(
     steps: Steps<'_>,
     reset: &PasswordReset<'_>,
     password: Password,
-) -> Result<(End, Option<PasswordRow>), Halt> {
+) -> Result<(End, Option<PasswordRow>), PartnerCenterError> {
     let named = named(session, reset.user).await?;
     let Some(user) = &named.user else {
         return Ok((End::Rejected(named.missing(reset.user.user_principal_name)), None));
@@ -309,7 +312,7 @@ pub(super) async fn password_step(
     UserPath { customer, id: user }: UserPath<'_>,
     password: &Password,
     force_change: bool,
-) -> Result<Done, Halt> {
+) -> Result<Done, PartnerCenterError> {
     let path = format!(
         "/customers/{}/users/{}/resetpassword",
         segment(&customer.id),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 use tenantry_jobs::{Problem, UserRef, code, key};
 
-use super::Halt;
+use super::PartnerCenterError;
 use super::records::{Customer, User};
 use super::session::Session;
 use tenantry_foundation::moment::day;
@@ -22,7 +22,7 @@ pub(super) struct Named {
 }
 
 /// Finds whom a row names, among those who were deleted too.
-pub(super) async fn named(session: &Session, user: UserRef<'_>) -> Result<Named, Halt> {
+pub(super) async fn named(session: &Session, user: UserRef<'_>) -> Result<Named, PartnerCenterError> {
     let customer = session.customer(user.customer).await?;
     let name = key::user_name(user.user_principal_name);
     let users = session.users(&customer.id).await?;
@@ -40,7 +40,12 @@ pub(super) async fn named(session: &Session, user: UserRef<'_>) -> Result<Named,
 }
 
 /// What is to be known of the user of that id who gets this name: that another one was deleted under it and can be restored.
-pub(super) async fn namesake(session: &Session, customer: &str, name: &str, id: &str) -> Result<Option<String>, Halt> {
+pub(super) async fn namesake(
+    session: &Session,
+    customer: &str,
+    name: &str,
+    id: &str,
+) -> Result<Option<String>, PartnerCenterError> {
     let deleted = session.deleted_users(customer).await?;
     let is_other = |other: &&User| other.id != id && key::same_user_name(&other.sign_in_name, name);
     let last = match deleted.get(key::user_name(name).as_ref()) {

@@ -20,27 +20,27 @@ use tenantry_jobs::CustomerRef;
 use tokio::task::JoinSet;
 
 use self::customer::{Listed, head_of};
-use super::auth::Speaker;
+use super::auth::TokenKind;
 use super::client::{Answer, Call, CallError, Client, Operation};
 use super::failure::{FailureClass, find};
 use super::paging::ListPages;
 use super::session::{FIND_CUSTOMER, GET_CUSTOMER, SUBSCRIBED_SKUS, Session, USER_LICENSES, USER_ROLES, find_customer};
 use super::subscription::Subscription;
 use super::text::{items, number, segment, text};
-use super::{Halt, PartnerCenter, TITLE, kinds};
+use super::{PartnerCenter, PartnerCenterError, TITLE, kinds};
 use tenantry_store::kit::sorter::Sorter;
 use tenantry_store::reader::{
     CustomerHead, Missed, Query, RecordKey, RecordKind, RecordReader, Records, Select, StoreRecord,
 };
 use tenantry_store::remote::ApplyError;
 
-const LIST_CUSTOMERS: Operation = Operation::new("list-customers", "GET", Speaker::App);
-const LIST_SUBSCRIPTIONS: Operation = Operation::new("list-subscriptions", "GET", Speaker::App);
+const LIST_CUSTOMERS: Operation = Operation::new("list-customers", "GET", TokenKind::App);
+const LIST_SUBSCRIPTIONS: Operation = Operation::new("list-subscriptions", "GET", TokenKind::App);
 /// Customers of a page; the service gives no more.
 const CUSTOMERS: &str = "500";
 
 /// What a call was for, or what could not be read instead.
-type OrMissed<T> = Result<Result<T, Missed>, Halt>;
+type OrMissed<T> = Result<Result<T, Missed>, PartnerCenterError>;
 type Stream<T> = BoxStream<'static, OrMissed<T>>;
 
 /// A user, as lists show it.
@@ -79,7 +79,7 @@ impl ShownUser {
 
 impl UserOf {
     /// It cannot be read.
-    fn missed(&self, error: CallError) -> Result<Missed, Halt> {
+    fn missed(&self, error: CallError) -> Result<Missed, PartnerCenterError> {
         let what = format!("user {}", self.shown.name);
         missed(&self.customer, Some(&self.id), what, error)
     }
@@ -129,8 +129,8 @@ impl RecordReader for PartnerCenterReader {
 
     fn check(&self) -> BoxFuture<'_, Result<(), String>> {
         async {
-            for speaker in [Speaker::App, Speaker::AppAndUser] {
-                let checked = self.client.check(speaker).await;
+            for token_kind in [TokenKind::App, TokenKind::AppAndUser] {
+                let checked = self.client.check(token_kind).await;
                 checked.map_err(|error| error.to_string())?;
             }
             Ok(())
@@ -178,7 +178,10 @@ impl PartnerCenterReader {
 
     /// The customers there are, or those that a filter of the service's own selects: its field and the beginning of the
     /// value.
-    fn customers(&self, filter: Option<(&'static str, &str)>) -> BoxStream<'static, Result<CustomerHead, Halt>> {
+    fn customers(
+        &self,
+        filter: Option<(&'static str, &str)>,
+    ) -> BoxStream<'static, Result<CustomerHead, PartnerCenterError>> {
         let (operation, filter) = match filter {
             None => (LIST_CUSTOMERS, None),
             Some((field, value)) => {
@@ -192,7 +195,7 @@ impl PartnerCenterReader {
         }
         let pages = ListPages::new(operation, first, "", "/customers");
         self.items(pages)
-            .map(|item| item.map(|value| head_of(&value)).map_err(Halt::of))
+            .map(|item| item.map(|value| head_of(&value)).map_err(PartnerCenterError::of))
             .boxed()
     }
 
@@ -234,7 +237,9 @@ impl PartnerCenterReader {
     }
 
     /// All customers by their ids, each once.
-    async fn customers_by_id(&self) -> Result<BoxStream<'static, Result<CustomerHead, Halt>>, Halt> {
+    async fn customers_by_id(
+        &self,
+    ) -> Result<BoxStream<'static, Result<CustomerHead, PartnerCenterError>>, PartnerCenterError> {
         let mut sorter = Sorter::default();
         let mut listed = self.customers(None);
         while let Some(customer) = listed.try_next().await? {
@@ -247,16 +252,19 @@ impl PartnerCenterReader {
             } = customer;
             sorter
                 .push((id, domain, company_name, relationship))
-                .map_err(Halt::Unsorted)?;
+                .map_err(PartnerCenterError::Unsorted)?;
         }
         let mut last = String::new();
-        let each_once = sorter.sorted().map_err(Halt::Unsorted)?.filter(move |customer| {
-            // A list that changes while it is read may show one twice.
-            let Ok((id, ..)) = customer else { return true };
-            let is_new = *id != last;
-            last.clone_from(id);
-            is_new
-        });
+        let each_once = sorter
+            .sorted()
+            .map_err(PartnerCenterError::Unsorted)?
+            .filter(move |customer| {
+                // A list that changes while it is read may show one twice.
+                let Ok((id, ..)) = customer else { return true };
+                let is_new = *id != last;
+                last.clone_from(id);
+                is_new
+            });
         let listed = |(id, domain, company_name, relationship)| CustomerHead {
             id,
             domain,
@@ -264,20 +272,28 @@ impl PartnerCenterReader {
             relationship,
             number: None,
         };
-        Ok(stream::iter(each_once).map_ok(listed).map_err(Halt::Unsorted).boxed())
+        Ok(stream::iter(each_once)
+            .map_ok(listed)
+            .map_err(PartnerCenterError::Unsorted)
+            .boxed())
     }
 
     /// A customer's users by their ids.
-    async fn users_by_id(&self, customer: Arc<CustomerHead>) -> OrMissed<BoxStream<'static, Result<UserOf, Halt>>> {
+    async fn users_by_id(
+        &self,
+        customer: Arc<CustomerHead>,
+    ) -> OrMissed<BoxStream<'static, Result<UserOf, PartnerCenterError>>> {
         let mut sorter = Sorter::default();
         let mut users = self.users(&customer);
         while let Some(user) = users.try_next().await? {
             match user {
-                Ok(user) => sorter.push((user.id, user.shown)).map_err(Halt::Unsorted)?,
+                Ok(user) => sorter
+                    .push((user.id, user.shown))
+                    .map_err(PartnerCenterError::Unsorted)?,
                 Err(missed) => return Ok(Err(missed)),
             }
         }
-        let sorted = sorter.sorted().map_err(Halt::Unsorted)?;
+        let sorted = sorter.sorted().map_err(PartnerCenterError::Unsorted)?;
         let user = move |entry: std::io::Result<(String, ShownUser)>| {
             let (id, shown) = entry?;
             Ok(UserOf {
@@ -286,7 +302,9 @@ impl PartnerCenterReader {
                 shown,
             })
         };
-        Ok(Ok(stream::iter(sorted.map(user)).map_err(Halt::Unsorted).boxed()))
+        Ok(Ok(stream::iter(sorted.map(user))
+            .map_err(PartnerCenterError::Unsorted)
+            .boxed()))
     }
 
     /// A user's licences.
@@ -421,7 +439,12 @@ async fn by_itself<T: Send + 'static>(work: impl Future<Output = T> + Send + 'st
 }
 
 /// Only what is refused is left out: anything else is not the customer's doing.
-fn missed(customer: &CustomerHead, id: Option<&str>, what: String, error: CallError) -> Result<Missed, Halt> {
+fn missed(
+    customer: &CustomerHead,
+    id: Option<&str>,
+    what: String,
+    error: CallError,
+) -> Result<Missed, PartnerCenterError> {
     match error {
         CallError::Answered(failure, _)
             if matches!(failure.class(), FailureClass::Refused | FailureClass::Forbidden) =>
@@ -433,7 +456,7 @@ fn missed(customer: &CustomerHead, id: Option<&str>, what: String, error: CallEr
                 why: failure.to_string(),
             })
         }
-        error => Err(Halt::of(error)),
+        error => Err(PartnerCenterError::of(error)),
     }
 }
 

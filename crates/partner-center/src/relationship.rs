@@ -7,8 +7,8 @@
 use serde_json::json;
 use tenantry_jobs::{Problem, Removal, SubscriptionStatus, code};
 
-use super::Halt;
-use super::auth::Speaker;
+use super::PartnerCenterError;
+use super::auth::TokenKind;
 use super::client::{Call, CallError, Operation};
 use super::end::End;
 use super::failure::FailureClass;
@@ -22,14 +22,18 @@ use tenantry_store::remote::{RowPreview, Steps};
 use tenantry_store::removal::RemovalStanding;
 use tenantry_store::{FieldChange, Verdict};
 
-const GET_CUSTOMER: Operation = Operation::new("get-customer", "GET", Speaker::App);
-const END_RELATIONSHIP: Operation = Operation::new("update-customer", "PATCH", Speaker::AppAndUser);
+const GET_CUSTOMER: Operation = Operation::new("get-customer", "GET", TokenKind::App);
+const END_RELATIONSHIP: Operation = Operation::new("update-customer", "PATCH", TokenKind::AppAndUser);
 
 /// Subscriptions to suspend: id and status.
 type ToSuspend = Vec<(String, String)>;
 
 /// What is to be suspended first, or what stands in the way.
-async fn obstacles(session: &Session, customer: &Customer, removal: &Removal<'_>) -> Result<ToSuspend, Halt> {
+async fn obstacles(
+    session: &Session,
+    customer: &Customer,
+    removal: &Removal<'_>,
+) -> Result<ToSuspend, PartnerCenterError> {
     let mut obstacles: Vec<(&'static str, String)> = Vec::new();
     let mut suspend = Vec::new();
     for subscription in all_now(session, &customer.id).await? {
@@ -61,7 +65,7 @@ async fn obstacles(session: &Session, customer: &Customer, removal: &Removal<'_>
 }
 
 /// What a row would do.
-pub(super) async fn preview(session: &Session, removal: &Removal<'_>) -> Result<RowPreview, Halt> {
+pub(super) async fn preview(session: &Session, removal: &Removal<'_>) -> Result<RowPreview, PartnerCenterError> {
     let customer = session.customer(removal.customer).await?;
     let suspend = obstacles(session, &customer, removal).await?;
     let mut changes: Vec<FieldChange> = suspend
@@ -75,7 +79,11 @@ pub(super) async fn preview(session: &Session, removal: &Removal<'_>) -> Result<
 }
 
 /// Ends a relationship.
-pub(super) async fn remove(session: &Session, steps: Steps<'_>, removal: &Removal<'_>) -> Result<End, Halt> {
+pub(super) async fn remove(
+    session: &Session,
+    steps: Steps<'_>,
+    removal: &Removal<'_>,
+) -> Result<End, PartnerCenterError> {
     // Once it has ended, the customer is not to be found any more.
     let begun = Image::of_step(steps, "relationship")?;
     let customer = match begun {
@@ -86,7 +94,7 @@ pub(super) async fn remove(session: &Session, steps: Steps<'_>, removal: &Remova
     if !steps.has_begun_step("relationship") {
         own_up(session, steps, &customer).await?;
         let suspend = match obstacles(session, &customer, removal).await {
-            Err(Halt::Rejected(problem)) => return Ok(in_the_way(steps, problem, target)),
+            Err(PartnerCenterError::Rejected(problem)) => return Ok(in_the_way(steps, problem, target)),
             found => found?,
         };
         if let Some(end) = suspend_all(session, steps, &customer, &suspend).await? {
@@ -109,7 +117,7 @@ pub(super) async fn remove(session: &Session, steps: Steps<'_>, removal: &Remova
 }
 
 /// Notes what an earlier attempt suspended without learning of it: looked at anew, that is in nobody's way.
-async fn own_up(session: &Session, steps: Steps<'_>, customer: &Customer) -> Result<(), Halt> {
+async fn own_up(session: &Session, steps: Steps<'_>, customer: &Customer) -> Result<(), PartnerCenterError> {
     let to = SubscriptionStatus::Suspended.as_str();
     for (name, image) in steps.unknown("suspend ") {
         let image = Image::decode(&image)?;
@@ -145,7 +153,7 @@ async fn suspend_all(
     steps: Steps<'_>,
     customer: &Customer,
     suspend: &ToSuspend,
-) -> Result<Option<End>, Halt> {
+) -> Result<Option<End>, PartnerCenterError> {
     let to = SubscriptionStatus::Suspended.as_str();
     let mut pending = 0;
     for (id, status) in suspend {
@@ -167,7 +175,7 @@ async fn suspend_all(
     }))
 }
 
-async fn end_step(session: &Session, step: &Step<'_>, customer: &Customer) -> Result<Done, Halt> {
+async fn end_step(session: &Session, step: &Step<'_>, customer: &Customer) -> Result<Done, PartnerCenterError> {
     let path = format!("/customers/{}", segment(&customer.id));
     let body = json!({ "relationshipToPartner": "none", "attributes": { "objectType": "Customer" } });
     let call = Call::new(END_RELATIONSHIP, path.clone()).of(&customer.id).body(body);
@@ -177,7 +185,7 @@ async fn end_step(session: &Session, step: &Step<'_>, customer: &Customer) -> Re
         match session.client().read(&call).await {
             Ok(answer) => Ok(text(&answer.body, "relationshipToPartner").eq_ignore_ascii_case("none")),
             Err(CallError::Answered(failure, _)) if failure.class() == FailureClass::Refused => Ok(true),
-            Err(error) => Err(Halt::of(error)),
+            Err(error) => Err(PartnerCenterError::of(error)),
         }
     })
     .await

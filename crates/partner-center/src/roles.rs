@@ -3,8 +3,8 @@
 use serde_json::json;
 use tenantry_jobs::{Problem, code, nearest};
 
-use super::Halt;
-use super::auth::Speaker;
+use super::PartnerCenterError;
+use super::auth::TokenKind;
 use super::client::{Call, Operation};
 use super::image::{Image, Object};
 use super::records::{Customer, UserPath};
@@ -13,8 +13,8 @@ use super::steps::{Done, Step, Stopped};
 use super::text::segment;
 use tenantry_store::remote::Steps;
 
-const ADD_TO_ROLE: Operation = Operation::new("add-user-to-role", "POST", Speaker::AppAndUser);
-const REMOVE_FROM_ROLE: Operation = Operation::new("remove-user-from-role", "DELETE", Speaker::AppAndUser);
+const ADD_TO_ROLE: Operation = Operation::new("add-user-to-role", "POST", TokenKind::AppAndUser);
+const REMOVE_FROM_ROLE: Operation = Operation::new("remove-user-from-role", "DELETE", TokenKind::AppAndUser);
 
 /// Steps of this sort begin so.
 pub(super) const ROLE: &str = "role ";
@@ -26,7 +26,11 @@ pub(super) struct Role {
 }
 
 /// The roles a row names.
-pub(super) async fn named(session: &Session, customer: &Customer, names: &[&str]) -> Result<Vec<Role>, Halt> {
+pub(super) async fn named(
+    session: &Session,
+    customer: &Customer,
+    names: &[&str],
+) -> Result<Vec<Role>, PartnerCenterError> {
     let mut roles = Vec::with_capacity(names.len());
     if names.is_empty() {
         return Ok(roles);
@@ -55,7 +59,7 @@ pub(super) async fn add(
     customer: &Customer,
     roles: &[Role],
     user: &str,
-) -> Result<Option<Stopped>, Halt> {
+) -> Result<Option<Stopped>, PartnerCenterError> {
     for role in roles {
         let name = format!("{ROLE}{}", role.name);
         let step = session.step(steps, &name);
@@ -74,7 +78,7 @@ pub(super) async fn membership_step(
     UserPath { customer, id: user }: UserPath<'_>,
     role: &Role,
     is_member: bool,
-) -> Result<Done, Halt> {
+) -> Result<Done, PartnerCenterError> {
     let members = format!(
         "/customers/{}/directoryroles/{}/usermembers",
         segment(&customer.id),

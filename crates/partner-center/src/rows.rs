@@ -9,14 +9,16 @@ use super::image::Image;
 use super::session::{Session, unknown_customer};
 use super::steps::Stopped;
 use super::{
-    Halt, RefusedRead, TITLE, customers, licenses, lifecycle, relationship, subscriptions, transfers, undo,
-    update_user, users,
+    PartnerCenterError, RefusedRead, TITLE, customers, licenses, lifecycle, relationship, subscriptions, transfers,
+    undo, update_user, users,
 };
 use tenantry_foundation::passwords::PasswordRow;
 use tenantry_ledger::Artifact;
 use tenantry_ledger::Outcome;
 use tenantry_ledger::intents::DoneStep;
-use tenantry_store::remote::{self, ApplyError, Draw, Fate, RemoteSession, RowEnd, RowPreview, Steps, halfway};
+use tenantry_store::remote::{
+    self, ApplyError, PasswordSource, RemoteSession, RowEnd, RowPreview, RowStatus, Steps, partially_applied,
+};
 use tenantry_store::{Expected, Verdict, drifted};
 
 impl RemoteSession for Session {
@@ -32,7 +34,7 @@ impl RemoteSession for Session {
         async move {
             match self.held(customer, naming).await {
                 // Whoever names nobody, or somebody we may not ask about, is told that.
-                Err(Halt::Rejected(_) | Halt::Refused(_)) => Ok(None),
+                Err(PartnerCenterError::Rejected(_) | PartnerCenterError::Refused(_)) => Ok(None),
                 held => Ok(Some(held?)),
             }
         }
@@ -44,11 +46,11 @@ impl RemoteSession for Session {
         steps: Steps<'a>,
         change: &'a Change<'a>,
         expected: Option<&'a Expected>,
-        draw: Draw<'a>,
+        draw: PasswordSource<'a>,
     ) -> BoxFuture<'a, Result<RowEnd, ApplyError>> {
         async move {
             let ended = self.carry_out(steps, change, expected, draw).await;
-            or_end(ended, steps)
+            finish_row(ended, steps)
         }
         .boxed()
     }
@@ -65,7 +67,7 @@ impl RemoteSession for Session {
     ) -> BoxFuture<'a, Result<RowEnd, ApplyError>> {
         async move {
             let ended = self.take_back(steps, done, expected).await;
-            or_end(ended, steps)
+            finish_row(ended, steps)
         }
         .boxed()
     }
@@ -91,7 +93,7 @@ impl From<End> for RowDone {
 }
 
 impl Session {
-    async fn held(&self, customer: CustomerRef<'_>, naming: Naming) -> Result<Holdings, Halt> {
+    async fn held(&self, customer: CustomerRef<'_>, naming: Naming) -> Result<Holdings, PartnerCenterError> {
         let customer = self.customer(customer).await?;
         Ok(match naming {
             Naming::Subscription => Holdings::Subscriptions(subscriptions::own(self, &customer).await?.to_vec()),
@@ -106,7 +108,7 @@ impl Session {
         })
     }
 
-    async fn look_at(&self, row: u64, change: &Change<'_>) -> Result<RowPreview, Halt> {
+    async fn look_at(&self, row: u64, change: &Change<'_>) -> Result<RowPreview, PartnerCenterError> {
         match change {
             Change::CreateUser(user) => users::preview(self, row, user).await,
             Change::CreateCustomer(new) => customers::preview_new(self, new).await,
@@ -128,8 +130,8 @@ impl Session {
         steps: Steps<'_>,
         change: &Change<'_>,
         expected: Option<&Expected>,
-        draw: Draw<'_>,
-    ) -> Result<RowEnd, Halt> {
+        draw: PasswordSource<'_>,
+    ) -> Result<RowEnd, PartnerCenterError> {
         let turn = match change {
             Change::SwitchSubscription(switch) => Some(transfers::turn(self, switch).await?),
             _ => None,
@@ -145,14 +147,14 @@ impl Session {
             let now = or_reject(self.look_at(row, change).await)?.verdict;
             match now {
                 Verdict::Reject(problem) if problem.code == code::NOT_THERE_YET => {
-                    return Ok(End::Rejected(problem).fate(row).into());
+                    return Ok(End::Rejected(problem).status(row).into());
                 }
                 now if !expected.meets(row, &now) => return Ok(RowEnd::over(drifted(row, &now))),
                 _ => {}
             }
         }
         let mut done = match self.change(steps, change, draw).await {
-            Err(Halt::Rejected(problem)) => RowDone::from(End::Rejected(problem)),
+            Err(PartnerCenterError::Rejected(problem)) => RowDone::from(End::Rejected(problem)),
             done => done?,
         };
         // Whoever has begun with a customer has seen it.
@@ -163,7 +165,7 @@ impl Session {
             done.end = End::Rejected(unknown_customer(&problem.value));
         }
         Ok(RowEnd {
-            fate: done.end.fate(row),
+            status: done.end.status(row),
             password: done.password,
             is_sealed: done.is_sealed,
             artifact: done.artifact,
@@ -171,7 +173,12 @@ impl Session {
     }
 
     /// Does what a row asks for.
-    async fn change(&self, steps: Steps<'_>, change: &Change<'_>, draw: Draw<'_>) -> Result<RowDone, Halt> {
+    async fn change(
+        &self,
+        steps: Steps<'_>,
+        change: &Change<'_>,
+        draw: PasswordSource<'_>,
+    ) -> Result<RowDone, PartnerCenterError> {
         let end = match change {
             Change::CreateUser(user) => {
                 let (end, password) = users::apply(self, steps, user, draw()?).await?;
@@ -211,7 +218,7 @@ impl Session {
         steps: Steps<'_>,
         done: &[DoneStep],
         expected: Option<&Expected>,
-    ) -> Result<RowEnd, Halt> {
+    ) -> Result<RowEnd, PartnerCenterError> {
         let (back, row) = (undo::Back::new(self, done)?, steps.row());
         if let Some(expected) = expected.filter(|_| !steps.has_begun()) {
             let now = or_reject(back.preview().await)?.verdict;
@@ -219,13 +226,13 @@ impl Session {
                 return Ok(RowEnd::over(drifted(row, &now)));
             }
         }
-        let mut fate = back.apply(steps).await?.fate(row);
-        if let Fate::Over(outcome) = &mut fate
+        let mut status = back.apply(steps).await?.status(row);
+        if let RowStatus::Over(outcome) = &mut status
             && outcome.outcome == Outcome::Applied
         {
             "undone".clone_into(&mut outcome.code);
         }
-        Ok(fate.into())
+        Ok(status.into())
     }
 }
 
@@ -235,10 +242,10 @@ fn not_taken() -> Problem {
 }
 
 /// A row that is rejected, or that a question about is refused, would be rejected.
-fn or_reject(previewed: Result<RowPreview, Halt>) -> Result<RowPreview, Halt> {
+fn or_reject(previewed: Result<RowPreview, PartnerCenterError>) -> Result<RowPreview, PartnerCenterError> {
     match previewed {
-        Err(Halt::Rejected(problem)) => Ok(RowPreview::reject(problem)),
-        Err(halt @ Halt::Refused(_)) => {
+        Err(PartnerCenterError::Rejected(problem)) => Ok(RowPreview::reject(problem)),
+        Err(halt @ PartnerCenterError::Refused(_)) => {
             let problem = Problem::stated(code::REFUSED, "", "", halt.to_string());
             Ok(RowPreview::reject(problem))
         }
@@ -248,10 +255,10 @@ fn or_reject(previewed: Result<RowPreview, Halt>) -> Result<RowPreview, Halt> {
 
 /// A row whose questions are refused ends with that, and others go on. One that ends so after something was done has come
 /// halfway.
-fn or_end(ended: Result<RowEnd, Halt>, steps: Steps<'_>) -> Result<RowEnd, ApplyError> {
-    let done = halfway(left(steps)?).unwrap_or_default();
+fn finish_row(ended: Result<RowEnd, PartnerCenterError>, steps: Steps<'_>) -> Result<RowEnd, ApplyError> {
+    let done = partially_applied(left(steps)?).unwrap_or_default();
     match ended {
-        Err(Halt::Refused(RefusedRead(failure))) => {
+        Err(PartnerCenterError::Refused(RefusedRead(failure))) => {
             let is_unknown = done.is_empty() && steps.has_begun();
             let done = if is_unknown {
                 "the outcome of its first step is not known".to_owned()
@@ -261,10 +268,10 @@ fn or_end(ended: Result<RowEnd, Halt>, steps: Steps<'_>) -> Result<RowEnd, Apply
             let (is_for_now, target) = (false, String::new());
             let stopped = Stopped { failure, is_for_now };
             let end = End::Stopped { stopped, done, target };
-            Ok(end.fate(steps.row()).into())
+            Ok(end.status(steps.row()).into())
         }
         Ok(mut ended) => {
-            if let Fate::Over(over) = &mut ended.fate
+            if let RowStatus::Over(over) = &mut ended.status
                 && over.outcome == Outcome::Rejected
                 && !done.is_empty()
             {
@@ -278,7 +285,7 @@ fn or_end(ended: Result<RowEnd, Halt>, steps: Steps<'_>) -> Result<RowEnd, Apply
 }
 
 /// How many steps of a row left something that stays; a transfer that was asked for leaves nothing but its end.
-fn left(steps: Steps<'_>) -> Result<usize, Halt> {
+fn left(steps: Steps<'_>) -> Result<usize, PartnerCenterError> {
     let mut left = 0;
     for image in steps.done_images() {
         left += usize::from(!Image::decode(&image)?.is_of_transfer());
@@ -287,7 +294,7 @@ fn left(steps: Steps<'_>) -> Result<usize, Halt> {
 }
 
 /// Whether anything was done for a row. Rows of one job share transfers, so it may have been done by another row.
-async fn has_begun(session: &Session, steps: Steps<'_>, change: &Change<'_>) -> Result<bool, Halt> {
+async fn has_begun(session: &Session, steps: Steps<'_>, change: &Change<'_>) -> Result<bool, PartnerCenterError> {
     Ok(steps.has_begun()
         || match change {
             Change::SwitchSubscription(switch) => transfers::has_begun(session, steps, switch).await?,

@@ -8,7 +8,7 @@ use tenantry_jobs::JobKind;
 
 use super::auth::TokenExpiry;
 use super::kinds::{self, Takes, takes};
-use super::{CUSTOMERS_AT_ONCE, PartnerCenter, Speaker, TITLE, undo};
+use super::{CUSTOMERS_AT_ONCE, PartnerCenter, TITLE, TokenKind, undo};
 use tenantry_ledger::Installation;
 use tenantry_ledger::intents::DoneStep;
 use tenantry_store::RowRequest;
@@ -99,11 +99,11 @@ impl PartnerCenter {
             says,
         };
         let mut findings = Vec::new();
-        for (speaker, named) in [
-            (Speaker::App, "the application"),
-            (Speaker::AppAndUser, "application and user"),
+        for (token_kind, named) in [
+            (TokenKind::App, "the application"),
+            (TokenKind::AppAndUser, "application and user"),
         ] {
-            findings.push(match self.check(speaker).await {
+            findings.push(match self.check(token_kind).await {
                 Ok(()) => finding(true, format!("authenticated as {named}")),
                 Err(error) => finding(
                     false,

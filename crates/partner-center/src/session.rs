@@ -14,9 +14,9 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use self::users::{Users, Whose};
-use super::Halt;
+use super::PartnerCenterError;
 use super::address::{Judgement, Validator};
-use super::auth::Speaker;
+use super::auth::TokenKind;
 use super::client::{Call, CallError, Client, Operation};
 use super::failure::{FailureClass, find};
 use super::image::Image;
@@ -30,12 +30,12 @@ use tenantry_foundation::lock::lock;
 use tenantry_store::remote::{Steps, StoreEnv};
 use tenantry_store::{Called, Names, company};
 
-pub(super) const FIND_CUSTOMER: Operation = Operation::new("search-customers", "GET", Speaker::App);
-pub(super) const GET_CUSTOMER: Operation = Operation::new("get-customer", "GET", Speaker::App);
-pub(super) const USER_LICENSES: Operation = Operation::new("get-user-licenses", "GET", Speaker::AppAndUser);
-pub(super) const SUBSCRIBED_SKUS: Operation = Operation::new("subscribed-skus", "GET", Speaker::AppAndUser);
-const LIST_ROLES: Operation = Operation::new("list-roles", "GET", Speaker::AppAndUser);
-pub(super) const USER_ROLES: Operation = Operation::new("list-user-roles", "GET", Speaker::AppAndUser);
+pub(super) const FIND_CUSTOMER: Operation = Operation::new("search-customers", "GET", TokenKind::App);
+pub(super) const GET_CUSTOMER: Operation = Operation::new("get-customer", "GET", TokenKind::App);
+pub(super) const USER_LICENSES: Operation = Operation::new("get-user-licenses", "GET", TokenKind::AppAndUser);
+pub(super) const SUBSCRIBED_SKUS: Operation = Operation::new("subscribed-skus", "GET", TokenKind::AppAndUser);
+const LIST_ROLES: Operation = Operation::new("list-roles", "GET", TokenKind::AppAndUser);
+pub(super) const USER_ROLES: Operation = Operation::new("list-user-roles", "GET", TokenKind::AppAndUser);
 
 /// The kind of job that makes customers, and the step in which it does.
 const MADE: (&str, &str) = ("add-customer", "create");
@@ -90,7 +90,7 @@ impl Session {
     }
 
     /// Whether an address is one.
-    pub(super) async fn judge_address(&self, address: &Value) -> Result<Judgement, Halt> {
+    pub(super) async fn judge_address(&self, address: &Value) -> Result<Judgement, PartnerCenterError> {
         self.addresses.judge(&self.client, address).await
     }
 
@@ -109,17 +109,17 @@ impl Session {
     }
 
     /// When we last gave a user a password, if that was within a day. Partner Center does not say.
-    pub(super) async fn password_set_at(&self, account: &str) -> Result<Option<i64>, Halt> {
+    pub(super) async fn password_set_at(&self, account: &str) -> Result<Option<i64>, PartnerCenterError> {
         Ok(self.env.password_set_at(account).await?)
     }
 
     /// The job that gave a user that password, if it can be told.
-    pub(super) async fn password_job(&self, at: i64, user: &str) -> Result<Option<PasswordJob>, Halt> {
+    pub(super) async fn password_job(&self, at: i64, user: &str) -> Result<Option<PasswordJob>, PartnerCenterError> {
         Ok(self.env.password_job(at, user).await?)
     }
 
     /// The customer a row names: by tenant GUID or by domain. Partner Center keeps no ids of ours.
-    pub(super) async fn customer(&self, named: CustomerRef<'_>) -> Result<Arc<Customer>, Halt> {
+    pub(super) async fn customer(&self, named: CustomerRef<'_>) -> Result<Arc<Customer>, PartnerCenterError> {
         let cell = cell_of(&self.customers, &key::domain(named.as_written()));
         let found = cell
             .get_or_try_init(|| async {
@@ -127,7 +127,7 @@ impl Session {
                     Err(_) if self.was_made_lately(named.as_written()).await? => {
                         Ok(Err(not_there_yet("customer", named.as_written())))
                     }
-                    found => Ok::<_, Halt>(found),
+                    found => Ok::<_, PartnerCenterError>(found),
                 }
             })
             .await?;
@@ -136,7 +136,7 @@ impl Session {
 
     /// Whether a customer of this id or domain was made from here within minutes, and not let go of since. Partner Center's
     /// lists take as long to show it.
-    pub(super) async fn was_made_lately(&self, named: &str) -> Result<bool, Halt> {
+    pub(super) async fn was_made_lately(&self, named: &str) -> Result<bool, PartnerCenterError> {
         if named.is_empty() {
             return Ok(false);
         }
@@ -151,12 +151,12 @@ impl Session {
     }
 
     /// The id of the customer with exactly this domain.
-    pub(super) async fn customer_of_domain(&self, domain: &str) -> Result<Option<String>, Halt> {
+    pub(super) async fn customer_of_domain(&self, domain: &str) -> Result<Option<String>, PartnerCenterError> {
         customer_of_domain(&self.client, domain).await
     }
 
     /// The SKUs a customer holds.
-    pub(super) async fn skus(&self, customer: &str) -> Result<Arc<Vec<Sku>>, Halt> {
+    pub(super) async fn skus(&self, customer: &str) -> Result<Arc<Vec<Sku>>, PartnerCenterError> {
         let cell = cell_of(&self.skus, customer);
         let read = async || {
             let call = Call::new(
@@ -165,7 +165,11 @@ impl Session {
             )
             .query("licenseGroupIds", "Group1")
             .query("licenseGroupIds", "Group2");
-            let answer = self.client.read(&call.of(customer)).await.map_err(Halt::of)?;
+            let answer = self
+                .client
+                .read(&call.of(customer))
+                .await
+                .map_err(PartnerCenterError::of)?;
             let sku = |value: &Value| {
                 let product = find(value, "productSku")?;
                 Some(Sku {
@@ -175,7 +179,7 @@ impl Session {
                     available: number(value, "availableUnits"),
                 })
             };
-            Ok::<_, Halt>(Arc::new(items(answer.body).iter().filter_map(sku).collect::<Vec<_>>()))
+            Ok::<_, PartnerCenterError>(Arc::new(items(answer.body).iter().filter_map(sku).collect::<Vec<_>>()))
         };
         let skus = cell.get_or_try_init(read).await?;
         Ok(skus.clone())
@@ -193,11 +197,15 @@ impl Session {
     }
 
     /// The directory roles of a customer: ids by name in lower case.
-    pub(super) async fn roles(&self, customer: &str) -> Result<Roles, Halt> {
+    pub(super) async fn roles(&self, customer: &str) -> Result<Roles, PartnerCenterError> {
         let cell = cell_of(&self.roles, customer);
         let read = async || {
             let call = Call::new(LIST_ROLES, format!("/customers/{}/directoryroles", segment(customer)));
-            let answer = self.client.read(&call.of(customer)).await.map_err(Halt::of)?;
+            let answer = self
+                .client
+                .read(&call.of(customer))
+                .await
+                .map_err(PartnerCenterError::of)?;
             let roles = items(answer.body);
             let role = |value: &Value| {
                 // Some still have the names they were made with.
@@ -205,7 +213,7 @@ impl Session {
                 let name = tenantry_jobs::role(name).unwrap_or(name);
                 (name.to_lowercase(), text(value, "id").to_owned())
             };
-            Ok::<_, Halt>(Arc::new(roles.iter().map(role).collect::<HashMap<_, _>>()))
+            Ok::<_, PartnerCenterError>(Arc::new(roles.iter().map(role).collect::<HashMap<_, _>>()))
         };
         let roles = cell.get_or_try_init(read).await?;
         Ok(roles.clone())
@@ -216,7 +224,7 @@ impl Session {
         &self,
         customer: &str,
         subscription: &str,
-    ) -> Result<Option<Transfer>, Halt> {
+    ) -> Result<Option<Transfer>, PartnerCenterError> {
         let all = self.transfers(customer).await?;
         let found = all
             .iter()
@@ -224,9 +232,9 @@ impl Session {
         Ok(found.cloned())
     }
 
-    async fn transfers(&self, customer: &str) -> Result<Arc<Vec<Transfer>>, Halt> {
+    async fn transfers(&self, customer: &str) -> Result<Arc<Vec<Transfer>>, PartnerCenterError> {
         let cell = cell_of(&self.transfers, customer);
-        let read = async || Ok::<_, Halt>(Arc::new(transfer::all_now(&self.client, customer).await?));
+        let read = async || Ok::<_, PartnerCenterError>(Arc::new(transfer::all_now(&self.client, customer).await?));
         let transfers = cell.get_or_try_init(read).await?;
         Ok(transfers.clone())
     }
@@ -248,36 +256,40 @@ impl Session {
     }
 
     /// The ids of the SKUs a user has licences of.
-    pub(super) async fn licenses_now(&self, customer: &str, user: &str) -> Result<Vec<String>, Halt> {
+    pub(super) async fn licenses_now(&self, customer: &str, user: &str) -> Result<Vec<String>, PartnerCenterError> {
         let path = format!("/customers/{}/users/{}/licenses", segment(customer), segment(user));
         let call = Call::new(USER_LICENSES, path)
             .query("licenseGroupIds", "Group1")
             .query("licenseGroupIds", "Group2");
-        let answer = self.client.read(&call.of(customer)).await.map_err(Halt::of)?;
+        let answer = self
+            .client
+            .read(&call.of(customer))
+            .await
+            .map_err(PartnerCenterError::of)?;
         let sku = |value: &Value| Some(text(find(value, "productSku")?, "id").to_lowercase());
         Ok(items(answer.body).iter().filter_map(sku).collect())
     }
 
     /// The ids of the roles a user has.
-    pub(super) async fn roles_now(&self, customer: &str, user: &str) -> Result<Vec<String>, Halt> {
+    pub(super) async fn roles_now(&self, customer: &str, user: &str) -> Result<Vec<String>, PartnerCenterError> {
         let roles = self.roles_of(customer, user).await?;
         Ok(roles.iter().map(|role| text(role, "id").to_lowercase()).collect())
     }
 
     /// The names of the roles a user has.
-    pub(super) async fn role_names_now(&self, customer: &str, user: &str) -> Result<Vec<String>, Halt> {
+    pub(super) async fn role_names_now(&self, customer: &str, user: &str) -> Result<Vec<String>, PartnerCenterError> {
         let roles = self.roles_of(customer, user).await?;
         Ok(roles.iter().map(|role| text(role, "name").to_owned()).collect())
     }
 
-    async fn roles_of(&self, customer: &str, user: &str) -> Result<Vec<Value>, Halt> {
+    async fn roles_of(&self, customer: &str, user: &str) -> Result<Vec<Value>, PartnerCenterError> {
         let path = format!(
             "/customers/{}/users/{}/directoryroles",
             segment(customer),
             segment(user)
         );
         let answer = self.client.read(&Call::new(USER_ROLES, path).of(customer)).await;
-        Ok(items(answer.map_err(Halt::of)?.body))
+        Ok(items(answer.map_err(PartnerCenterError::of)?.body))
     }
 }
 
@@ -314,7 +326,10 @@ pub(super) fn not_there_yet(column: &'static str, named: &str) -> Problem {
 }
 
 /// The customer of that name, where all that names it is of one.
-pub(super) async fn find_customer(client: &Client, named: CustomerRef<'_>) -> Result<Arc<Customer>, Halt> {
+pub(super) async fn find_customer(
+    client: &Client,
+    named: CustomerRef<'_>,
+) -> Result<Arc<Customer>, PartnerCenterError> {
     let found = read_customer(client, named.looked_up_by()).await?;
     Ok(confirmed(found, named)?)
 }
@@ -327,7 +342,7 @@ fn confirmed(found: Found<Customer>, named: CustomerRef<'_>) -> Found<Customer> 
     Ok(customer)
 }
 
-async fn read_customer(client: &Client, named: CustomerRef<'_>) -> Result<Found<Customer>, Halt> {
+async fn read_customer(client: &Client, named: CustomerRef<'_>) -> Result<Found<Customer>, PartnerCenterError> {
     let unknown = || unknown_customer(named.as_written());
     let id = match named {
         CustomerRef::Id(id, _) => id.to_string(),
@@ -343,7 +358,7 @@ async fn read_customer(client: &Client, named: CustomerRef<'_>) -> Result<Found<
         Ok(answer) => answer.body,
         // Not found, or no relationship with it: no customer of ours.
         Err(CallError::Answered(failure, _)) if failure.class() == FailureClass::Refused => return Ok(Err(unknown())),
-        Err(error) => return Err(Halt::of(error)),
+        Err(error) => return Err(PartnerCenterError::of(error)),
     };
     let of_profile = |name: &str| find(&body, "companyProfile").map_or("", |profile| text(profile, name));
     let domain = of_profile("domain").to_lowercase();
@@ -366,7 +381,7 @@ async fn read_customer(client: &Client, named: CustomerRef<'_>) -> Result<Found<
 
 /// The id of the customer with exactly this domain, however it is written: the service is asked for it as it is given, and
 /// then as it stands in the DNS.
-async fn customer_of_domain(client: &Client, domain: &str) -> Result<Option<String>, Halt> {
+async fn customer_of_domain(client: &Client, domain: &str) -> Result<Option<String>, PartnerCenterError> {
     let found = customer_of_domain_as(client, domain).await?;
     let ascii = key::domain(domain);
     if found.is_some() || domain.is_ascii() || !ascii.is_ascii() {
@@ -375,13 +390,13 @@ async fn customer_of_domain(client: &Client, domain: &str) -> Result<Option<Stri
     customer_of_domain_as(client, &ascii).await
 }
 
-async fn customer_of_domain_as(client: &Client, domain: &str) -> Result<Option<String>, Halt> {
+async fn customer_of_domain_as(client: &Client, domain: &str) -> Result<Option<String>, PartnerCenterError> {
     let filter = json!({ "Field": "Domain", "Value": domain, "Operator": "starts_with" });
     let first = Call::new(FIND_CUSTOMER, "/customers")
         .query("size", "50")
         .query("filter", filter.to_string());
     let mut pages = ListPages::new(FIND_CUSTOMER, first, "", "/customers");
-    while let Some(page) = pages.next(client).await.map_err(Halt::of)? {
+    while let Some(page) = pages.next(client).await.map_err(PartnerCenterError::of)? {
         let found = page.iter().find(|customer| {
             let profile = find(customer, "companyProfile");
             profile.is_some_and(|profile| key::same_domain(text(profile, "domain"), domain))
@@ -394,7 +409,7 @@ async fn customer_of_domain_as(client: &Client, domain: &str) -> Result<Option<S
 }
 
 /// The domains of the customers whose company is called so; none where too many begin so to look at them all.
-async fn domains_of_company(client: &Client, name: &str) -> Result<Vec<String>, Halt> {
+async fn domains_of_company(client: &Client, name: &str) -> Result<Vec<String>, PartnerCenterError> {
     let mut found = Vec::new();
     if name.is_empty() {
         return Ok(found);
@@ -405,7 +420,7 @@ async fn domains_of_company(client: &Client, name: &str) -> Result<Vec<String>, 
         .query("filter", filter.to_string());
     let mut pages = ListPages::new(FIND_CUSTOMER, first, "", "/customers");
     for _ in 0..MOST_PAGES {
-        let Some(page) = pages.next(client).await.map_err(Halt::of)? else {
+        let Some(page) = pages.next(client).await.map_err(PartnerCenterError::of)? else {
             return Ok(found);
         };
         let profiles = page.iter().filter_map(|customer| find(customer, "companyProfile"));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tenantry_jobs::{Held, Problem, code, held_sku, key};
 
-use super::Halt;
+use super::PartnerCenterError;
 use super::records::{Customer, Sku};
 use super::session::Session;
 use tenantry_store::{SeatNeed, SeatsOf};
@@ -26,7 +26,7 @@ pub(super) fn sku<'s>(column: &str, wanted: &str, held: &'s [Sku]) -> Result<&'s
 }
 
 /// SKU ids as part numbers.
-pub(super) async fn shown(session: &Session, customer: &str, ids: &[String]) -> Result<String, Halt> {
+pub(super) async fn shown(session: &Session, customer: &str, ids: &[String]) -> Result<String, PartnerCenterError> {
     let held = session.skus(customer).await?;
     Ok(names(&held, ids))
 }

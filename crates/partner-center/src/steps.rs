@@ -4,7 +4,7 @@ use std::future::Future;
 
 use uuid::Uuid;
 
-use super::Halt;
+use super::PartnerCenterError;
 use super::auth::AuthError;
 use super::client::{Answer, Call, CallError, Client};
 use super::failure::{self, Failure};
@@ -61,19 +61,24 @@ impl<'s> Step<'s> {
         find: impl Fn() -> F,
         next: impl Fn() -> N,
         keep: impl Fn(&Answer) -> Option<String>,
-    ) -> Result<Done, Halt>
+    ) -> Result<Done, PartnerCenterError>
     where
-        F: Future<Output = Result<Option<String>, Halt>>,
-        N: Future<Output = Result<Option<Sending>, Halt>>,
+        F: Future<Output = Result<Option<String>, PartnerCenterError>>,
+        N: Future<Output = Result<Option<Sending>, PartnerCenterError>>,
     {
         self.0.once(find, || encoded(next()), keep).await
     }
 
     /// Has a step done that sends the same whatever there is, and of whose answer nothing is remembered. `find` looks
     /// whether it has taken effect.
-    pub(super) async fn fixed<F>(&self, call: Call, image: Image, find: impl Fn() -> F) -> Result<Done, Halt>
+    pub(super) async fn fixed<F>(
+        &self,
+        call: Call,
+        image: Image,
+        find: impl Fn() -> F,
+    ) -> Result<Done, PartnerCenterError>
     where
-        F: Future<Output = Result<bool, Halt>>,
+        F: Future<Output = Result<bool, PartnerCenterError>>,
     {
         let find = || async { Ok(find().await?.then(String::new)) };
         let next = || async {
@@ -83,24 +88,24 @@ impl<'s> Step<'s> {
         self.once(find, next, |_| Some(String::new())).await
     }
 
-    /// As [`once`](Self::once), with what the answer tells besides; see [`step::Step::once_telling`].
-    pub(super) async fn once_telling<F, N>(
+    /// As [`once`](Self::once), with what the answer tells besides; see [`step::Step::once_keeping`].
+    pub(super) async fn once_keeping<F, N>(
         &self,
         find: impl Fn() -> F,
         next: impl Fn() -> N,
         keep: impl Fn(&Answer) -> Option<Kept>,
-    ) -> Result<step::Told<Failure>, Halt>
+    ) -> Result<step::Told<Failure>, PartnerCenterError>
     where
-        F: Future<Output = Result<Option<String>, Halt>>,
-        N: Future<Output = Result<Option<Sending>, Halt>>,
+        F: Future<Output = Result<Option<String>, PartnerCenterError>>,
+        N: Future<Output = Result<Option<Sending>, PartnerCenterError>>,
     {
-        self.0.once_telling(find, || encoded(next()), keep).await
+        self.0.once_keeping(find, || encoded(next()), keep).await
     }
 }
 
 async fn encoded(
-    next: impl Future<Output = Result<Option<Sending>, Halt>>,
-) -> Result<Option<step::Sending<Call>>, Halt> {
+    next: impl Future<Output = Result<Option<Sending>, PartnerCenterError>>,
+) -> Result<Option<step::Sending<Call>>, PartnerCenterError> {
     let Some(Sending { call, image }) = next.await? else {
         return Ok(None);
     };
@@ -112,7 +117,7 @@ impl Sender for Client {
     type Call = Call;
     type Answer = Answer;
     type Failure = Failure;
-    type Error = Halt;
+    type Error = PartnerCenterError;
 
     async fn send(&self, call: &Call, request_id: Uuid, steps: Steps<'_>) -> Result<Answer, CallFailure<Failure>> {
         self.call_for(call, request_id, Some(steps))
@@ -130,12 +135,12 @@ impl Sender for Client {
         Failure::gone()
     }
 
-    fn unauthorized(&self, why: String) -> Halt {
-        Halt::Unauthorized(why)
+    fn unauthorized(&self, why: String) -> PartnerCenterError {
+        PartnerCenterError::Unauthorized(why)
     }
 
-    fn unavailable(&self, why: String) -> Halt {
-        Halt::Unavailable(why)
+    fn unavailable(&self, why: String) -> PartnerCenterError {
+        PartnerCenterError::Unavailable(why)
     }
 }
 

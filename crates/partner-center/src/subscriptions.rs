@@ -9,8 +9,8 @@ use std::sync::Arc;
 use serde_json::json;
 use tenantry_jobs::{OwnSubscription, Problem, SubscriptionStatus, Suspension, advise_subscription, code};
 
-use super::Halt;
-use super::auth::Speaker;
+use super::PartnerCenterError;
+use super::auth::TokenKind;
 use super::client::{Call, CallError, Operation};
 use super::end::End;
 use super::failure::find;
@@ -24,9 +24,9 @@ use tenantry_store::remote::{RowPreview, Steps};
 use tenantry_store::suspension::switching;
 use tenantry_store::{FieldChange, Verdict};
 
-const GET_SUBSCRIPTION: Operation = Operation::new("get-subscription", "GET", Speaker::App);
-const LIST_SUBSCRIPTIONS: Operation = Operation::new("list-subscriptions", "GET", Speaker::App);
-const UPDATE_SUBSCRIPTION: Operation = Operation::new("update-subscription", "PATCH", Speaker::App);
+const GET_SUBSCRIPTION: Operation = Operation::new("get-subscription", "GET", TokenKind::App);
+const LIST_SUBSCRIPTIONS: Operation = Operation::new("list-subscriptions", "GET", TokenKind::App);
+const UPDATE_SUBSCRIPTION: Operation = Operation::new("update-subscription", "PATCH", TokenKind::App);
 
 impl Subscription {
     /// The whole of it with another status, to be sent back in the version it was read in.
@@ -46,12 +46,16 @@ fn path(customer: &str, id: &str) -> String {
 }
 
 /// All subscriptions of a customer, as they are now.
-pub(super) async fn all_now(session: &Session, customer: &str) -> Result<Vec<Subscription>, Halt> {
+pub(super) async fn all_now(session: &Session, customer: &str) -> Result<Vec<Subscription>, PartnerCenterError> {
     let call = Call::new(
         LIST_SUBSCRIPTIONS,
         format!("/customers/{}/subscriptions", segment(customer)),
     );
-    let answer = session.client().read(&call.of(customer)).await.map_err(Halt::of)?;
+    let answer = session
+        .client()
+        .read(&call.of(customer))
+        .await
+        .map_err(PartnerCenterError::of)?;
     let all: Vec<Subscription> = items(answer.body).into_iter().map(Subscription).collect();
     for one in &all {
         session.note_product(customer, one);
@@ -60,7 +64,11 @@ pub(super) async fn all_now(session: &Session, customer: &str) -> Result<Vec<Sub
 }
 
 /// The subscription of that id, as it is now.
-pub(super) async fn now(session: &Session, customer: &str, id: &str) -> Result<Option<Subscription>, Halt> {
+pub(super) async fn now(
+    session: &Session,
+    customer: &str,
+    id: &str,
+) -> Result<Option<Subscription>, PartnerCenterError> {
     let call = Call::new(GET_SUBSCRIPTION, path(customer, id)).of(customer);
     match session.client().read(&call).await {
         Ok(answer) => {
@@ -69,19 +77,22 @@ pub(super) async fn now(session: &Session, customer: &str, id: &str) -> Result<O
             Ok(Some(found))
         }
         Err(CallError::Answered(failure, _)) if failure.status == 404 => Ok(None),
-        Err(error) => Err(Halt::of(error)),
+        Err(error) => Err(PartnerCenterError::of(error)),
     }
 }
 
 /// No subscription of that id; what of the customer's was meant.
-pub(super) async fn unknown(session: &Session, customer: &Customer, id: &str) -> Result<Problem, Halt> {
+pub(super) async fn unknown(session: &Session, customer: &Customer, id: &str) -> Result<Problem, PartnerCenterError> {
     let expected = format!("no subscription of {} that you sold has this id", customer.domain);
     let problem = Problem::stated(code::UNKNOWN_SUBSCRIPTION, "subscription_id", id, expected);
     Ok(advise_subscription(problem, id, &own(session, customer).await?))
 }
 
 /// The subscriptions of a customer, as of when they were first asked for.
-pub(super) async fn own(session: &Session, customer: &Customer) -> Result<Arc<Vec<OwnSubscription>>, Halt> {
+pub(super) async fn own(
+    session: &Session,
+    customer: &Customer,
+) -> Result<Arc<Vec<OwnSubscription>>, PartnerCenterError> {
     let read = async || {
         let all = all_now(session, &customer.id).await?;
         let one = |one: Subscription| OwnSubscription {
@@ -89,7 +100,7 @@ pub(super) async fn own(session: &Session, customer: &Customer) -> Result<Arc<Ve
             product: one.product().to_owned(),
             status: one.status(),
         };
-        Ok::<_, Halt>(Arc::new(all.into_iter().map(one).collect::<Vec<_>>()))
+        Ok::<_, PartnerCenterError>(Arc::new(all.into_iter().map(one).collect::<Vec<_>>()))
     };
     let cell = session.own_subscriptions(&customer.id);
     Ok(cell.get_or_try_init(read).await?.clone())
@@ -103,7 +114,7 @@ struct StatusChange {
 }
 
 impl StatusChange {
-    async fn new(session: &Session, one: &Suspension<'_>) -> Result<Self, Halt> {
+    async fn new(session: &Session, one: &Suspension<'_>) -> Result<Self, PartnerCenterError> {
         Ok(Self {
             customer: session.customer(one.customer).await?,
             id: one.subscription_id.to_string(),
@@ -111,7 +122,7 @@ impl StatusChange {
         })
     }
 
-    async fn verdict(&self, session: &Session) -> Result<Verdict, Halt> {
+    async fn verdict(&self, session: &Session) -> Result<Verdict, PartnerCenterError> {
         let Some(subscription) = now(session, &self.customer.id, &self.id).await? else {
             return Ok(Verdict::Reject(unknown(session, &self.customer, &self.id).await?));
         };
@@ -130,13 +141,17 @@ impl StatusChange {
 }
 
 /// What a row would do.
-pub(super) async fn preview(session: &Session, one: &Suspension<'_>) -> Result<RowPreview, Halt> {
+pub(super) async fn preview(session: &Session, one: &Suspension<'_>) -> Result<RowPreview, PartnerCenterError> {
     let wanted = StatusChange::new(session, one).await?;
     Ok(wanted.verdict(session).await?.into())
 }
 
 /// Suspends a subscription, or takes it up again.
-pub(super) async fn suspend(session: &Session, steps: Steps<'_>, one: &Suspension<'_>) -> Result<End, Halt> {
+pub(super) async fn suspend(
+    session: &Session,
+    steps: Steps<'_>,
+    one: &Suspension<'_>,
+) -> Result<End, PartnerCenterError> {
     let wanted = StatusChange::new(session, one).await?;
     let target = wanted.id.clone();
     if !steps.has_begun() {
@@ -174,7 +189,12 @@ pub(super) fn not_yet(to: &str) -> String {
 }
 
 /// Whether a subscription whose change was accepted is what it was to become.
-pub(super) async fn has_become(session: &Session, customer: &str, id: &str, to: &str) -> Result<bool, Halt> {
+pub(super) async fn has_become(
+    session: &Session,
+    customer: &str,
+    id: &str,
+    to: &str,
+) -> Result<bool, PartnerCenterError> {
     let now = now(session, customer, id).await?;
     Ok(now.is_some_and(|now| now.status() == to))
 }
@@ -187,7 +207,7 @@ pub(super) async fn status_step(
     customer: &Customer,
     id: &str,
     (from, to): (&str, &str),
-) -> Result<Done, Halt> {
+) -> Result<Done, PartnerCenterError> {
     step.once(
         || async {
             let is_so = has_become(session, &customer.id, id, to).await?;

@@ -9,15 +9,15 @@ use tenantry_jobs::rules::TRANSFER_OPEN_FOR_MILLIS;
 use tenantry_jobs::{Direction, Flow, Problem, Switch, code};
 use uuid::Uuid;
 
-use super::Halt;
-use super::auth::Speaker;
+use super::PartnerCenterError;
+use super::auth::TokenKind;
 use super::client::{Call, CallError, Client, Operation};
 use super::failure::find;
 use super::text::{items, millis, segment, text};
 use tenantry_foundation::moment::day;
 
-const LIST_TRANSFERS: Operation = Operation::new("list-transfers", "GET", Speaker::App);
-const GET_TRANSFER: Operation = Operation::new("get-transfer", "GET", Speaker::App);
+const LIST_TRANSFERS: Operation = Operation::new("list-transfers", "GET", TokenKind::App);
+const GET_TRANSFER: Operation = Operation::new("get-transfer", "GET", TokenKind::App);
 
 /// Where a transfer, or one of its subscriptions, stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,12 +167,12 @@ pub(super) struct Acceptance {
 }
 
 /// The transfers of a customer that we take part in, as they are now, the newest first.
-pub(super) async fn all_now(client: &Client, customer: &str) -> Result<Vec<Transfer>, Halt> {
+pub(super) async fn all_now(client: &Client, customer: &str) -> Result<Vec<Transfer>, PartnerCenterError> {
     let call = Call::new(LIST_TRANSFERS, format!("/customers/{}/transfers", segment(customer)));
     let answer = match client.read(&call.of(customer)).await {
         Ok(answer) => answer.body,
         Err(CallError::Answered(failure, _)) if failure.status == 404 => Value::Null,
-        Err(error) => return Err(Halt::of(error)),
+        Err(error) => return Err(PartnerCenterError::of(error)),
     };
     let mut all: Vec<Transfer> = items(answer).into_iter().map(Transfer).collect();
     all.sort_by_key(|transfer| std::cmp::Reverse(transfer.created_at()));
@@ -180,12 +180,12 @@ pub(super) async fn all_now(client: &Client, customer: &str) -> Result<Vec<Trans
 }
 
 /// A transfer as it is now.
-pub(super) async fn now(client: &Client, customer: &str, id: &str) -> Result<Option<Transfer>, Halt> {
+pub(super) async fn now(client: &Client, customer: &str, id: &str) -> Result<Option<Transfer>, PartnerCenterError> {
     let path = format!("/customers/{}/transfers/{}", segment(customer), segment(id));
     match client.read(&Call::new(GET_TRANSFER, path).of(customer)).await {
         Ok(answer) => Ok(Some(Transfer(answer.body))),
         Err(CallError::Answered(failure, _)) if failure.status == 404 => Ok(None),
-        Err(error) => Err(Halt::of(error)),
+        Err(error) => Err(PartnerCenterError::of(error)),
     }
 }
 

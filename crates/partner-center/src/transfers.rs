@@ -16,7 +16,7 @@ use tenantry_jobs::{Flow, Problem, SubscriptionStatus, Switch, TransferAction, c
 
 pub(super) use answer::{standing_of, withdraw_step};
 
-use super::Halt;
+use super::PartnerCenterError;
 use super::end::End;
 use super::records::Customer;
 use super::session::Session;
@@ -67,7 +67,7 @@ impl TransferRow<'_> {
         }
     }
 
-    async fn standing(&self) -> Result<TransferStanding, Halt> {
+    async fn standing(&self) -> Result<TransferStanding, PartnerCenterError> {
         if self.switch.flow == Flow::LegacyAzure {
             let refused = self.cannot_leave().await?;
             return Ok(refused.map_or(TransferStanding::OnPaper, TransferStanding::Refused));
@@ -86,7 +86,7 @@ impl TransferRow<'_> {
     }
 
     /// Why the subscription is not one that can leave us so.
-    async fn cannot_leave(&self) -> Result<Option<Problem>, Halt> {
+    async fn cannot_leave(&self) -> Result<Option<Problem>, PartnerCenterError> {
         let found = subscriptions::now(self.session, &self.customer.id, &self.subscription).await?;
         let Some(held) = found else {
             return subscriptions::unknown(self.session, &self.customer, &self.subscription)
@@ -143,13 +143,13 @@ impl TransferRow<'_> {
         }
     }
 
-    async fn look_at(&self, id: &str) -> Result<End, Halt> {
+    async fn look_at(&self, id: &str) -> Result<End, PartnerCenterError> {
         let transfer = now(self.session.client(), &self.customer.id, id).await?;
         Ok(self.look(transfer.as_ref(), id.to_owned()))
     }
 }
 
-async fn of<'r>(session: &'r Session, switch: &'r Switch<'r>) -> Result<TransferRow<'r>, Halt> {
+async fn of<'r>(session: &'r Session, switch: &'r Switch<'r>) -> Result<TransferRow<'r>, PartnerCenterError> {
     Ok(TransferRow {
         session,
         switch,
@@ -159,7 +159,7 @@ async fn of<'r>(session: &'r Session, switch: &'r Switch<'r>) -> Result<Transfer
 }
 
 /// What a row would do.
-pub(super) async fn preview(session: &Session, switch: &Switch<'_>) -> Result<RowPreview, Halt> {
+pub(super) async fn preview(session: &Session, switch: &Switch<'_>) -> Result<RowPreview, PartnerCenterError> {
     let row = of(session, switch).await?;
     Ok(match row.standing().await? {
         TransferStanding::Free | TransferStanding::OnPaper => RowPreview::from(Verdict::Create).destructive(),
@@ -188,7 +188,7 @@ pub(super) async fn switch(
     session: &Session,
     steps: Steps<'_>,
     switch: &Switch<'_>,
-) -> Result<(End, Option<Artifact>), Halt> {
+) -> Result<(End, Option<Artifact>), PartnerCenterError> {
     let of = of(session, switch).await?;
     if switch.flow == Flow::LegacyAzure {
         return of.on_paper(steps.row()).await;
@@ -201,17 +201,24 @@ pub(super) async fn switch(
 }
 
 /// What a row holds while it takes its part: rows of one customer come one after the other.
-pub(super) async fn turn(session: &Session, switch: &Switch<'_>) -> Result<Arc<tokio::sync::Mutex<()>>, Halt> {
+pub(super) async fn turn(
+    session: &Session,
+    switch: &Switch<'_>,
+) -> Result<Arc<tokio::sync::Mutex<()>>, PartnerCenterError> {
     Ok(match session.customer(switch.customer).await {
-        Err(Halt::Rejected(_)) => session.turn(switch.customer.as_written()),
+        Err(PartnerCenterError::Rejected(_)) => session.turn(switch.customer.as_written()),
         found => session.turn(&found?.id),
     })
 }
 
 /// Whether another row of the job has done the row's part.
-pub(super) async fn has_begun(session: &Session, steps: Steps<'_>, switch: &Switch<'_>) -> Result<bool, Halt> {
+pub(super) async fn has_begun(
+    session: &Session,
+    steps: Steps<'_>,
+    switch: &Switch<'_>,
+) -> Result<bool, PartnerCenterError> {
     let customer = match session.customer(switch.customer).await {
-        Err(Halt::Rejected(_)) => return Ok(false),
+        Err(PartnerCenterError::Rejected(_)) => return Ok(false),
         found => found?,
     };
     let step = match switch.action {

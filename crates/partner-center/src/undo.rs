@@ -17,7 +17,7 @@ use super::records::UserPath;
 use super::roles::Role;
 use super::session::Session;
 use super::steps::Stopped;
-use super::{Halt, customers, lifecycle, roles, skus, subscriptions, transfers, update_user};
+use super::{PartnerCenterError, customers, lifecycle, roles, skus, subscriptions, transfers, update_user};
 use tenantry_ledger::intents::DoneStep;
 use tenantry_store::Verdict;
 use tenantry_store::remote::{RowPreview, Steps};
@@ -42,7 +42,7 @@ enum Brought {
 }
 
 impl<'b> Back<'b> {
-    pub(super) fn new(session: &'b Session, steps: &[DoneStep]) -> Result<Self, Halt> {
+    pub(super) fn new(session: &'b Session, steps: &[DoneStep]) -> Result<Self, PartnerCenterError> {
         let mut images = Vec::with_capacity(steps.len());
         for step in steps.iter().rev() {
             let mut image = Image::decode(&step.image)?;
@@ -75,7 +75,7 @@ impl<'b> Back<'b> {
     }
 
     /// What taking the row back would do.
-    pub(super) async fn preview(&self) -> Result<RowPreview, Halt> {
+    pub(super) async fn preview(&self) -> Result<RowPreview, PartnerCenterError> {
         let (mut changes, mut notes, mut location_stays) = (Vec::new(), Vec::new(), false);
         for image in &self.images {
             location_stays |= self.keeps_location(image).await?;
@@ -118,7 +118,7 @@ impl<'b> Back<'b> {
     }
 
     /// Takes the row back.
-    pub(super) async fn apply(&self, steps: Steps<'_>) -> Result<End, Halt> {
+    pub(super) async fn apply(&self, steps: Steps<'_>) -> Result<End, PartnerCenterError> {
         let target = self.target();
         if !steps.has_begun() {
             match self.preview().await?.verdict {
@@ -158,7 +158,7 @@ impl<'b> Back<'b> {
     }
 
     /// What is to be known of the user to whom bringing this image back gives a name.
-    async fn namesake(&self, image: &Image) -> Result<Option<String>, Halt> {
+    async fn namesake(&self, image: &Image) -> Result<Option<String>, PartnerCenterError> {
         let (customer, id) = (image.customer.as_str(), image.id.as_str());
         let name = match image.object {
             Object::UserProfile => image.before(update_user::NAME).to_owned(),
@@ -180,7 +180,7 @@ impl<'b> Back<'b> {
     }
 
     /// Does what brings one image back.
-    async fn bring_back(&self, steps: Steps<'_>, name: &str, image: &Image) -> Result<Brought, Halt> {
+    async fn bring_back(&self, steps: Steps<'_>, name: &str, image: &Image) -> Result<Brought, PartnerCenterError> {
         let (session, customer, id) = (self.session, image.whose(), image.id.as_str());
         let step = session.step(steps, name);
         let done = match image.object {
@@ -241,7 +241,7 @@ impl<'b> Back<'b> {
     }
 
     /// Gives a user that is back those licences again that are still to be had.
-    async fn give_back(&self, steps: Steps<'_>, name: &str, image: &Image) -> Result<Brought, Halt> {
+    async fn give_back(&self, steps: Steps<'_>, name: &str, image: &Image) -> Result<Brought, PartnerCenterError> {
         let (customer, user, had) = (image.whose(), image.id.as_str(), image.ids("licenses"));
         let held = self.session.skus(&customer.id).await?;
         let has = self.session.licenses_now(&customer.id, user).await?;

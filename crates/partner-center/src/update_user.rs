@@ -13,7 +13,7 @@ use super::records::{Customer, User};
 use super::session::Session;
 use super::steps::{Done, Sending, Step};
 use super::text::segment;
-use super::{Halt, TITLE};
+use super::{PartnerCenterError, TITLE};
 use tenantry_store::remote::{self, RowPreview, Steps};
 use tenantry_store::sign_in_name::{NEW_NAME, foreign_domain, not_renamed, taken};
 use tenantry_store::{FieldChange, Verdict};
@@ -92,7 +92,7 @@ enum Resolved {
     No(Problem),
 }
 
-async fn resolve(session: &Session, patch: &UserPatch<'_>) -> Result<Resolved, Halt> {
+async fn resolve(session: &Session, patch: &UserPatch<'_>) -> Result<Resolved, PartnerCenterError> {
     if let Some(problem) = not_kept(patch).or_else(|| erased(patch)) {
         return Ok(Resolved::No(problem));
     }
@@ -131,7 +131,7 @@ async fn resolve(session: &Session, patch: &UserPatch<'_>) -> Result<Resolved, H
 }
 
 /// What a row would do.
-pub(super) async fn preview(session: &Session, patch: &UserPatch<'_>) -> Result<RowPreview, Halt> {
+pub(super) async fn preview(session: &Session, patch: &UserPatch<'_>) -> Result<RowPreview, PartnerCenterError> {
     Ok(match resolve(session, patch).await? {
         Resolved::Differs(named, id, changes) => {
             let renamed = changes.iter().find(|change| change.field == NAME);
@@ -148,7 +148,11 @@ pub(super) async fn preview(session: &Session, patch: &UserPatch<'_>) -> Result<
 }
 
 /// Changes a user.
-pub(super) async fn apply(session: &Session, steps: Steps<'_>, patch: &UserPatch<'_>) -> Result<End, Halt> {
+pub(super) async fn apply(
+    session: &Session,
+    steps: Steps<'_>,
+    patch: &UserPatch<'_>,
+) -> Result<End, PartnerCenterError> {
     // A user that was renamed is no more to be found by the name the row has for it.
     let (customer, id, is_renamed) = match Image::of_step(steps, PROFILE)? {
         Some(begun) => (begun.whose(), begun.id.clone(), begun.after.contains_key(NAME)),
@@ -181,7 +185,7 @@ pub(super) async fn profile_step(
     customer: &Customer,
     id: &str,
     wanted: &[UserFieldValue<'_>],
-) -> Result<Done, Halt> {
+) -> Result<Done, PartnerCenterError> {
     let path = format!("/customers/{}/users/{}", segment(&customer.id), segment(id));
     step.once(
         || async {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tenantry_jobs::{NewUser, Problem, UserField, administrators_roles, code, is_as_read, key};
 
-use super::auth::Speaker;
+use super::auth::TokenKind;
 use super::client::{Call, Operation};
 use super::end::End;
 use super::image::{Image, Object};
@@ -18,14 +18,14 @@ use super::session::Session;
 use super::skus::{seats, sku};
 use super::steps::{Done, Sending, Stopped};
 use super::text::{id_of, segment};
-use super::{Halt, TITLE};
+use super::{PartnerCenterError, TITLE};
 use tenantry_foundation::passwords::{Password, PasswordRow};
 use tenantry_store::Verdict;
 use tenantry_store::administrators::becomes_administrator;
 use tenantry_store::remote::{self, RowPreview, Steps};
 use tenantry_store::sign_in_name::foreign_domain;
 
-const CREATE_USER: Operation = Operation::new("create-user", "POST", Speaker::AppAndUser);
+const CREATE_USER: Operation = Operation::new("create-user", "POST", TokenKind::AppAndUser);
 
 /// A row, resolved.
 struct Resolved {
@@ -37,7 +37,7 @@ struct Resolved {
 }
 
 /// Finds whom and what the row means.
-async fn resolve(session: &Session, user: &NewUser<'_>) -> Result<Resolved, Halt> {
+async fn resolve(session: &Session, user: &NewUser<'_>) -> Result<Resolved, PartnerCenterError> {
     if let Some(problem) = not_kept(user) {
         return Err(problem.into());
     }
@@ -79,7 +79,7 @@ fn not_kept(user: &NewUser<'_>) -> Option<Problem> {
 }
 
 /// What the row would do.
-pub(super) async fn preview(session: &Session, row: u64, user: &NewUser<'_>) -> Result<RowPreview, Halt> {
+pub(super) async fn preview(session: &Session, row: u64, user: &NewUser<'_>) -> Result<RowPreview, PartnerCenterError> {
     let resolved = resolve(session, user).await?;
     let Some(existing) = &resolved.existing else {
         let note = namesake(session, &resolved.customer.id, user.user_principal_name, "").await?;
@@ -103,7 +103,7 @@ async fn difference(
     user: &NewUser<'_>,
     resolved: &Resolved,
     existing: &User,
-) -> Result<Option<Problem>, Halt> {
+) -> Result<Option<Problem>, PartnerCenterError> {
     let pairs = [
         ("display_name", user.display_name.as_ref(), &existing.display_name),
         (
@@ -149,7 +149,7 @@ pub(super) async fn apply(
     steps: Steps<'_>,
     user: &NewUser<'_>,
     password: Password,
-) -> Result<(End, Option<PasswordRow>), Halt> {
+) -> Result<(End, Option<PasswordRow>), PartnerCenterError> {
     let resolved = resolve(session, user).await?;
     let customer = &resolved.customer;
     let has_begun = steps.has_begun_step("create");
@@ -217,7 +217,12 @@ pub(super) async fn apply(
     Ok((End::Stopped { stopped, done, target }, handed_out))
 }
 
-async fn compared(session: &Session, user: &NewUser<'_>, resolved: &Resolved, existing: &User) -> Result<End, Halt> {
+async fn compared(
+    session: &Session,
+    user: &NewUser<'_>,
+    resolved: &Resolved,
+    existing: &User,
+) -> Result<End, PartnerCenterError> {
     Ok(match difference(session, user, resolved, existing).await? {
         None => End::Unchanged(existing.id.clone()),
         Some(problem) => End::Rejected(problem),
@@ -230,7 +235,7 @@ async fn create_step(
     user: &NewUser<'_>,
     customer: &Customer,
     password: &Password,
-) -> Result<Done, Halt> {
+) -> Result<Done, PartnerCenterError> {
     let named = [
         ("userPrincipalName", user.user_principal_name),
         ("displayName", user.display_name.as_ref()),
@@ -267,7 +272,12 @@ async fn create_step(
     .await
 }
 
-async fn assign(session: &Session, steps: Steps<'_>, resolved: &Resolved, user: &str) -> Result<Option<Stopped>, Halt> {
+async fn assign(
+    session: &Session,
+    steps: Steps<'_>,
+    resolved: &Resolved,
+    user: &str,
+) -> Result<Option<Stopped>, PartnerCenterError> {
     if resolved.skus.is_empty() {
         return Ok(None);
     }

@@ -189,7 +189,7 @@ fn too_many(seconds: i64) -> HttpReply {
 
 /// What became of a changing call.
 enum Effect {
-    Made,
+    JobFile,
     Refused,
     Told,
 }
@@ -239,7 +239,7 @@ async fn run(shared: &Arc<Shared>, request: &Arc<HttpRequest>, call: RoutedCall,
 fn tally(shared: &Shared, operation: &'static Operation, request: &HttpRequest, effect: &Effect) {
     let mut counters = lock(&shared.counters);
     match effect {
-        Effect::Made => {
+        Effect::JobFile => {
             counters.of(operation.name).effects += 1;
             counters.request(operation.name, &request.id, |counted| counted.effects += 1);
         }
@@ -271,7 +271,7 @@ fn change(
         audit::leave(call, words, made)?;
     }
     replay::record(call.tx, call.shared, call.request, &reply, call.now)?;
-    Ok((reply, if made { Effect::Made } else { Effect::Refused }))
+    Ok((reply, if made { Effect::JobFile } else { Effect::Refused }))
 }
 
 fn settled(outcome: ReplyResult) -> Result<HttpReply, DbError> {

@@ -19,7 +19,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tenantry_jobs::{Change, CustomerRef, Holdings, JobKind, Naming, Problem, code};
 
-pub use end::{Fate, RowEnd, RowPreview, halfway};
+pub use end::{RowEnd, RowPreview, RowStatus, partially_applied};
 pub use journal::{Journal, Steps};
 
 pub use super::error::{ApplyError, StoreError};
@@ -141,7 +141,7 @@ pub trait RemoteSession: Names {
         steps: Steps<'a>,
         change: &'a Change<'a>,
         expected: Option<&'a Expected>,
-        draw: Draw<'a>,
+        draw: PasswordSource<'a>,
     ) -> BoxFuture<'a, Result<RowEnd, ApplyError>>;
 
     /// What taking back a row that did these steps would do.
@@ -164,7 +164,7 @@ pub const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub const LATELY: Duration = Duration::from_secs(15 * 60);
 
 /// Draws a password.
-pub type Draw<'d> = &'d (dyn Fn() -> Result<Password, DbError> + Sync);
+pub type PasswordSource<'d> = &'d (dyn Fn() -> Result<Password, DbError> + Sync);
 
 /// What a store can do, however it is configured.
 #[derive(Clone, Copy)]

@@ -87,17 +87,17 @@ pub struct Customers(lookup::Directory);
 
 impl Customers {
     /// Looks up customers by what rows name them with.
-    pub fn learn_named<'a>(&mut self, tx: &mut dyn Tx, named: impl Iterator<Item = &'a str>) -> Result<(), DbError> {
-        self.0.learn(tx, named.map(CustomerRef::parse))
+    pub fn resolve_named<'a>(&mut self, tx: &mut dyn Tx, named: impl Iterator<Item = &'a str>) -> Result<(), DbError> {
+        self.0.resolve(tx, named.map(CustomerRef::parse))
     }
 
     /// Looks up the products of subscriptions, as rows write their ids.
-    pub fn learn_products<'a>(
+    pub fn resolve_products<'a>(
         &mut self,
         tx: &mut dyn Tx,
         subscriptions: impl Iterator<Item = &'a str>,
     ) -> Result<(), DbError> {
-        self.0.learn_products(tx, subscriptions)
+        self.0.resolve_products(tx, subscriptions)
     }
 }
 
@@ -167,9 +167,9 @@ impl Prepared {
     }
 
     /// Looks up the customers of some rows.
-    pub fn learn(&mut self, tx: &mut dyn Tx, rows: &[RowRequest<'_>]) -> Result<(), DbError> {
+    pub fn resolve(&mut self, tx: &mut dyn Tx, rows: &[RowRequest<'_>]) -> Result<(), DbError> {
         self.directory
-            .learn(tx, rows.iter().filter_map(|row| row.request.customer()))?;
+            .resolve(tx, rows.iter().filter_map(|row| row.request.customer()))?;
         let details = rows.iter().map(|row| CustomerDetails::of(&row.request));
         self.directory
             .know(tx, details.fold(CustomerDetails::default(), CustomerDetails::with))
@@ -359,7 +359,7 @@ fn refused(prepared: &Prepared) -> impl Iterator<Item = RowOutcome> + '_ {
 
 /// What the rows of a block would do.
 #[derive(Debug, Default)]
-pub struct Previewed {
+pub struct BlockPreview {
     /// In row order.
     pub previews: Vec<Preview>,
     /// The seats they would take.
@@ -367,14 +367,14 @@ pub struct Previewed {
 }
 
 /// What the rows would do to the store as it is.
-pub fn preview(tx: &mut dyn Tx, prepared: &Prepared) -> Result<Previewed, DbError> {
+pub fn preview(tx: &mut dyn Tx, prepared: &Prepared) -> Result<BlockPreview, DbError> {
     Ok(preview_all(tx, std::slice::from_ref(prepared))?
         .pop()
         .unwrap_or_default())
 }
 
 /// As [`preview`] for several blocks, none of which sees another.
-pub fn preview_all(tx: &mut dyn Tx, blocks: &[Prepared]) -> Result<Vec<Previewed>, DbError> {
+pub fn preview_all(tx: &mut dyn Tx, blocks: &[Prepared]) -> Result<Vec<BlockPreview>, DbError> {
     let Some(first) = blocks.first() else {
         return Ok(Vec::new());
     };
@@ -382,7 +382,7 @@ pub fn preview_all(tx: &mut dyn Tx, blocks: &[Prepared]) -> Result<Vec<Previewed
     let mut previewed = tasks::preview(&mut session, blocks.iter().map(|block| block.tasks.as_slice()))?;
     let users: Vec<&users::NewUsers> = blocks.iter().filter_map(|block| block.users.as_ref()).collect();
     let mut users = users::NewUsers::preview_all(tx, first.context.now, &users)?.into_iter();
-    for (prepared, Previewed { previews, needs }) in blocks.iter().zip(&mut previewed) {
+    for (prepared, BlockPreview { previews, needs }) in blocks.iter().zip(&mut previewed) {
         let refuse = |(row, problem): &(u64, Problem)| Preview::new(*row, Verdict::Reject(problem.clone()));
         previews.extend(prepared.refused.iter().map(refuse));
         if let Some(users) = prepared.users.as_ref().and_then(|_| users.next()) {

@@ -69,10 +69,10 @@ enum AnswerTold<'a> {
 struct Dealt {
     line: u64,
     key: Option<String>,
-    fate: LineFate,
+    status: LineStatus,
 }
 
-enum LineFate {
+enum LineStatus {
     Refused(Vec<Reason>),
     Recorded(Accepted),
     /// With `--wait`, until it has ended.
@@ -169,12 +169,12 @@ impl Lines<'_> {
         }
         let mut submitted = self.door.submit_all(documents, Handing::FIRST).await.into_iter();
         for (line, key, refused) in dealt {
-            let fate = match refused {
-                Some(reasons) => LineFate::Refused(reasons),
+            let status = match refused {
+                Some(reasons) => LineStatus::Refused(reasons),
                 None => match submitted.next() {
-                    Some(Ok(accepted)) if self.waits => LineFate::Waiting(accepted.job),
-                    Some(Ok(accepted)) => LineFate::Recorded(accepted),
-                    Some(Err(Refusal::Invalid(reasons))) => LineFate::Refused(reasons),
+                    Some(Ok(accepted)) if self.waits => LineStatus::Waiting(accepted.job),
+                    Some(Ok(accepted)) => LineStatus::Recorded(accepted),
+                    Some(Err(Refusal::Invalid(reasons))) => LineStatus::Refused(reasons),
                     Some(Err(Refusal::Unavailable(why) | Refusal::Failed(why))) => {
                         self.tell().await?;
                         bail!("line {line} and those after it are not recorded: {why}");
@@ -182,7 +182,7 @@ impl Lines<'_> {
                     None => bail!("line {line} has no answer"),
                 },
             };
-            self.dealt.push_back(Dealt { line, key, fate });
+            self.dealt.push_back(Dealt { line, key, status });
         }
         match broken {
             Some(error) => {
@@ -211,12 +211,12 @@ impl Lines<'_> {
         self.look().await?;
         let mut out = output::out();
         while let Some(dealt) = self.dealt.pop_front() {
-            let (told, end) = match &dealt.fate {
-                LineFate::Waiting(_) => {
+            let (told, end) = match &dealt.status {
+                LineStatus::Waiting(_) => {
                     self.dealt.push_front(dealt);
                     break;
                 }
-                LineFate::Refused(reasons) => {
+                LineStatus::Refused(reasons) => {
                     let told = AnswerTold::Refused {
                         job: None,
                         state: "rejected",
@@ -224,7 +224,7 @@ impl Lines<'_> {
                     };
                     (told, CommandEnd::SomeRowsNot)
                 }
-                LineFate::Recorded(accepted) => {
+                LineStatus::Recorded(accepted) => {
                     let told = AnswerTold::Recorded {
                         job: accepted.job,
                         state: accepted.state,
@@ -232,7 +232,7 @@ impl Lines<'_> {
                     };
                     (told, CommandEnd::Fine)
                 }
-                LineFate::Ended(job) => (
+                LineStatus::Ended(job) => (
                     AnswerTold::Ended(Box::new(JobSummary::of(job))),
                     output::end_of(job.state, &job.counts),
                 ),
@@ -251,8 +251,8 @@ impl Lines<'_> {
 
     /// Looks which of the jobs that are waited for have ended, or rest until somebody does something.
     async fn look(&mut self) -> anyhow::Result<()> {
-        let waiting = |dealt: &Dealt| match dealt.fate {
-            LineFate::Waiting(job) => Some(job),
+        let waiting = |dealt: &Dealt| match dealt.status {
+            LineStatus::Waiting(job) => Some(job),
             _ => None,
         };
         let ids: Vec<JobId> = self.dealt.iter().filter_map(waiting).take(TOGETHER).collect();
@@ -263,11 +263,11 @@ impl Lines<'_> {
         for dealt in self
             .dealt
             .iter_mut()
-            .filter(|dealt| matches!(dealt.fate, LineFate::Waiting(_)))
+            .filter(|dealt| matches!(dealt.status, LineStatus::Waiting(_)))
         {
             let Some(job) = jobs.next() else { break };
-            if let Some(job) = job.filter(Job::is_at_rest) {
-                dealt.fate = LineFate::Ended(Box::new(job));
+            if let Some(job) = job.filter(Job::is_idle) {
+                dealt.status = LineStatus::Ended(Box::new(job));
             }
         }
         Ok(())

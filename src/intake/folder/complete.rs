@@ -13,7 +13,7 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 use tenantry_jobs::{did_you_mean, nearest};
 
-use crate::input::{Input, InputError, InputLimits, Meter, code};
+use crate::input::{Input, InputError, InputLimits, StreamHasher, code};
 
 /// Bytes at the end that are looked at.
 const END: u64 = 16;
@@ -210,7 +210,7 @@ impl Statement {
             return Ok(Some(format!("it states {stated} bytes, and there are {size}")));
         }
         if let Some(stated) = &self.sha256 {
-            let mut meter = Meter::default();
+            let mut meter = StreamHasher::default();
             let mut bytes = vec![0; 64 << 10];
             file.seek(SeekFrom::Start(0))?;
             loop {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::input::{Input, InputLimits, InputOptions, Meter};
+use crate::input::{Input, InputLimits, InputOptions, StreamHasher};
 use crate::receipt::JOB_COLUMN;
 
 /// How much of a text is looked through for the name of the column before all of the header is read.
@@ -42,7 +42,7 @@ fn may_name_one(head: &[u8]) -> bool {
 
 /// The hash of a file's bytes, as the ledger has it.
 pub(super) fn sha256(path: &Path) -> io::Result<String> {
-    let (mut file, mut meter) = (File::open(path)?, Meter::default());
+    let (mut file, mut meter) = (File::open(path)?, StreamHasher::default());
     let mut bytes = vec![0; 128 << 10];
     loop {
         match file.read(&mut bytes) {

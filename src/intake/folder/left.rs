@@ -15,7 +15,7 @@ use super::disk::rename_new;
 use super::scan::{look_of, open};
 use super::{FolderRules, layout};
 use crate::failpoint;
-use crate::input::Meter;
+use crate::input::StreamHasher;
 use crate::ledger::drops::FileSeen;
 
 /// A copy until all of it is there.
@@ -97,7 +97,7 @@ fn changed() -> io::Error {
 }
 
 fn copied(source: &mut File, copy: &mut File) -> io::Result<String> {
-    let mut meter = Meter::default();
+    let mut meter = StreamHasher::default();
     let mut bytes = vec![0; 128 << 10];
     loop {
         match source.read(&mut bytes) {

@@ -63,7 +63,7 @@ pub(super) async fn recover(desk: &Desk) -> Result<Recovered, FolderError> {
         for (mut drop, found) in found {
             let state = drop.state;
             match found {
-                Whereabouts::At(place) => {
+                FileLocation::At(place) => {
                     let now = if state == DropState::Taking {
                         DropState::Taken
                     } else {
@@ -83,7 +83,7 @@ pub(super) async fn recover(desk: &Desk) -> Result<Recovered, FolderError> {
                         _ => {}
                     }
                 }
-                Whereabouts::Dropped => {
+                FileLocation::Dropped => {
                     if drop.place.starts_with(WORKING) {
                         drop.place = format!("{WORKING}/{}-{}", drop.id, desk.hold.fence);
                     }
@@ -94,7 +94,7 @@ pub(super) async fn recover(desk: &Desk) -> Result<Recovered, FolderError> {
                         is_recorded: false,
                     });
                 }
-                Whereabouts::Nowhere if matches!(state, DropState::Taking | DropState::Taken) => {
+                FileLocation::Nowhere if matches!(state, DropState::Taking | DropState::Taken) => {
                     let why = if state == DropState::Taking {
                         "taken back, or replaced, before it was moved"
                     } else {
@@ -105,7 +105,7 @@ pub(super) async fn recover(desk: &Desk) -> Result<Recovered, FolderError> {
                         ..DropChange::to(drop.seq, DropState::Gone)
                     });
                 }
-                Whereabouts::Nowhere => {
+                FileLocation::Nowhere => {
                     named.insert(drop.place.clone());
                     if state == DropState::Refused {
                         recovered.refused.push(drop);
@@ -166,7 +166,7 @@ pub(super) async fn adopt_strays(desk: &Desk) -> Result<Vec<DroppedFile>, Folder
 }
 
 /// Where the file of a row was found.
-enum Whereabouts {
+enum FileLocation {
     /// In this place.
     At(String),
     /// In `in/`, as it was.
@@ -174,7 +174,7 @@ enum Whereabouts {
     Nowhere,
 }
 
-fn find(rules: &FolderRules, lying: &Lying, drop: &DroppedFile) -> Whereabouts {
+fn find(rules: &FolderRules, lying: &Lying, drop: &DroppedFile) -> FileLocation {
     let layout = &rules.layout;
     let name = Path::new(OsStr::from_bytes(&drop.file))
         .file_name()
@@ -182,22 +182,22 @@ fn find(rules: &FolderRules, lying: &Lying, drop: &DroppedFile) -> Whereabouts {
         .to_owned();
     let lies_at = |place: &str| fs::symlink_metadata(layout.path(place).join(&name)).is_ok();
     if lies_at(&drop.place) {
-        return Whereabouts::At(drop.place.clone());
+        return FileLocation::At(drop.place.clone());
     }
     let others = lying.get(&drop.id).into_iter().flatten();
     for dir in others {
         let place = format!("{WORKING}/{dir}");
         if lies_at(&place) {
-            return Whereabouts::At(place);
+            return FileLocation::At(place);
         }
     }
     let dropped = layout.inbox().join(OsStr::from_bytes(&drop.file));
     if rules.leaves && !left::is_copied(rules, &dropped) && layout.path(&drop.place).is_dir() {
-        return Whereabouts::At(drop.place.clone());
+        return FileLocation::At(drop.place.clone());
     }
     match fs::symlink_metadata(dropped) {
-        Ok(metadata) if is_same(&layout::seen(&metadata), &drop.seen) => Whereabouts::Dropped,
-        _ => Whereabouts::Nowhere,
+        Ok(metadata) if is_same(&layout::seen(&metadata), &drop.seen) => FileLocation::Dropped,
+        _ => FileLocation::Nowhere,
     }
 }
 
@@ -288,14 +288,14 @@ fn the_file_in(dir: &Path) -> Option<(OsString, fs::Metadata)> {
         return None;
     }
     // Beside the file there may be what was written about it, and what came along with it.
-    files.sort_by_key(|path| (super::reasons::is_ours(path), goes_along(path), path.clone()));
+    files.sort_by_key(|path| (super::reasons::is_ours(path), is_companion(path), path.clone()));
     let first = files.first()?;
     let name = first.file_name()?.to_owned();
     Some((name, fs::symlink_metadata(first).ok()?))
 }
 
 /// Whether a name is that of something that goes along with a file: its marker, or the document that says what is to be done.
-fn goes_along(path: &Path) -> bool {
+fn is_companion(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     sidecar::is_one(OsStr::new(&name)) || [".done", ".trg", ".ok"].iter().any(|end| name.ends_with(end))
 }

@@ -12,7 +12,7 @@ use super::known::KnownSchedule;
 use super::pick::{MOST_FILES, PickWatch, Picked};
 use super::reach::Reach;
 use crate::config::{AfterRun, IfMissing, Pick};
-use crate::input::{InputOptions, Meter};
+use crate::input::{InputOptions, StreamHasher};
 use crate::ledger::JobId;
 use crate::ledger::fires::{Fire, FireReason, FireState};
 use crate::plan::RowSource;
@@ -231,7 +231,7 @@ pub(crate) fn source(path: &Path) -> RowSource {
 pub(super) async fn sha256(path: &Path) -> io::Result<String> {
     let path = path.to_owned();
     let read = move || {
-        let (mut file, mut meter) = (File::open(path)?, Meter::default());
+        let (mut file, mut meter) = (File::open(path)?, StreamHasher::default());
         let mut block = vec![0; 64 * 1024];
         loop {
             match file.read(&mut block)? {

@@ -191,7 +191,7 @@ impl Round {
             self.forget(ended);
         }
         let schedules = self.ledger().schedules().await?;
-        self.learn(schedules);
+        self.update(schedules);
         if self.zones_read.elapsed() >= READ_ZONES_EVERY {
             self.read_zones();
         }
@@ -221,7 +221,7 @@ impl Round {
     }
 
     /// Reads what has changed of the schedules.
-    fn learn(&mut self, schedules: Vec<Schedule>) {
+    fn update(&mut self, schedules: Vec<Schedule>) {
         let mut before = std::mem::take(&mut self.known);
         for schedule in schedules {
             let name = schedule.name.clone();

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::config::{Config, ScheduleConfig};
 use crate::db::DbError;
-use crate::input::Meter;
+use crate::input::StreamHasher;
 use crate::ledger::schedules::{ScheduleDefiner, ScheduleDefinition, ScheduleSync, ScheduleSynced};
 use crate::service::Service;
 
@@ -49,7 +49,7 @@ fn timing(config: &ScheduleConfig) -> String {
 
 /// A hash of all definitions.
 fn digest(definitions: &[ScheduleDefinition]) -> String {
-    let mut meter = Meter::default();
+    let mut meter = StreamHasher::default();
     for one in definitions {
         meter.pass(format!("{}\n{}\n", one.name, one.definition).as_bytes());
     }

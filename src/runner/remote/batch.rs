@@ -4,7 +4,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::ledger::{Artifact, RowOutcome, RowWait};
 use crate::passwords::PasswordRow;
-use crate::store::remote::{Fate, RowEnd};
+use crate::store::remote::{RowEnd, RowStatus};
 
 /// Outcomes recorded at once, and how long they may wait for each other.
 const TOGETHER: usize = 200;
@@ -34,19 +34,19 @@ impl EndedRows {
     /// The row's wait, if it has not ended. Its password is kept if the job hands any out.
     pub(super) fn take(&mut self, ended: RowEnd, hands_out: bool) -> Option<RowWait> {
         if ended.password.is_some() {
-            self.handed_out.extend(ended.fate.row_to_go_on_with());
+            self.handed_out.extend(ended.status.row_to_go_on_with());
         }
         if ended.is_sealed && ended.password.is_some() {
-            self.sealed_alone.push(ended.fate.row());
+            self.sealed_alone.push(ended.status.row());
         }
         self.passwords.extend(ended.password.filter(|_| hands_out));
         self.artifacts.extend(ended.artifact);
-        match ended.fate {
-            Fate::Over(outcome) => {
+        match ended.status {
+            RowStatus::Over(outcome) => {
                 self.add(outcome);
                 None
             }
-            Fate::Waits(wait) => Some(wait),
+            RowStatus::Waits(wait) => Some(wait),
         }
     }
 

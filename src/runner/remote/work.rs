@@ -8,7 +8,7 @@ use tenantry_jobs::{JobKind, Request, key};
 use crate::db::{DbError, Tx};
 use crate::input::Block;
 use crate::ledger::intents::{DoneStep, done_steps};
-use crate::ledger::{Claim, Descent};
+use crate::ledger::{Claim, Lineage};
 use crate::runner::chunk::{SpooledRows, spooled};
 use crate::store::remote::RemoteStore;
 
@@ -57,11 +57,11 @@ impl SpooledChunk {
 pub(super) fn load(tx: &mut dyn Tx, claim: &Claim) -> Result<ChunkWork, DbError> {
     let settled = crate::ledger::recorded_rows(tx, claim.job, claim.first_row, claim.rows)?;
     let undone = claim.undo_of.as_ref().map(|(job, _)| *job);
-    let descent = Descent {
+    let lineage = Lineage {
         retry_of: claim.retry_of,
         undo_of: undone,
     };
-    let selected = crate::ledger::selected_rows(tx, descent, claim.chunk)?;
+    let selected = crate::ledger::selected_rows(tx, lineage, claim.chunk)?;
     if let Some(undone) = undone {
         let mut steps = done_steps(tx, undone, claim.first_row, claim.first_row + claim.rows - 1)?;
         let mut rows: Vec<u64> = selected.unwrap_or_default().into_iter().collect();
@@ -84,7 +84,7 @@ pub(super) fn load(tx: &mut dyn Tx, claim: &Claim) -> Result<ChunkWork, DbError>
 
 /// Rows in the order of the file, but a row of each of `at_once` customers before the next one of the first; who has no more
 /// makes room for another.
-pub(super) fn take_turns<'w>(
+pub(super) fn interleave_by_customer<'w>(
     work: Vec<(u64, Work<'w>)>,
     at_once: usize,
     customer: impl Fn(&Work<'w>) -> String,
@@ -135,7 +135,10 @@ mod tests {
         let work = (0..30)
             .map(|row| (row as u64, Work::Undo(vec![step(row / 3)])))
             .collect();
-        let order: Vec<u64> = take_turns(work, 8, customer).into_iter().map(|(row, _)| row).collect();
+        let order: Vec<u64> = interleave_by_customer(work, 8, customer)
+            .into_iter()
+            .map(|(row, _)| row)
+            .collect();
         assert_eq!(order[..9], [0, 3, 6, 9, 12, 15, 18, 21, 1]);
         let mut sorted = order.clone();
         sorted.sort_unstable();

@@ -329,7 +329,7 @@ async fn run(race: &Race, stage: &Stage, edit: &Job, other: &Job) -> Option<Stri
     let mut workers = JoinSet::new();
     for at in 0..order.len() {
         let (worker, job) = (stage.workers[at].clone(), order[at].clone());
-        workers.spawn(async move { Work::on(&worker, &job).until_at_rest().await });
+        workers.spawn(async move { Work::on(&worker, &job).until_idle().await });
         come_as_far(ledger, watch, &order[..=at]).await;
     }
     holder.batch_execute("ROLLBACK").await.expect("let go");

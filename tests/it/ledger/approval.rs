@@ -12,13 +12,13 @@ use crate::place::{On, Place, TestJob, Work, by, column, on_both};
 /// A deletion of two users, in two chunks, that waits for approval.
 pub(super) async fn awaiting(ledger: &Ledger) -> Job {
     let users = queued(ledger, 10).await;
-    Work::on(ledger, &users).until_at_rest().await;
+    Work::on(ledger, &users).until_idle().await;
     let csv = "customer,user_principal_name\nA-1,user0@alpha.onmicrosoft.com\nA-1,user1@alpha.onmicrosoft.com\n";
     let rules = Rules {
         chunk_rows: 1,
         limits: Limits {
             approval: true,
-            approval_within: Duration::from_secs(3600),
+            approval_expires_after: Duration::from_secs(3600),
             ..Limits::NONE
         },
     };
@@ -66,14 +66,14 @@ on_both! {
             let refused = ledger.approve(&under_a_name, &seen, &by(who)).await.expect("asked").done().expect_err("refused");
             assert_eq!(refused, DecisionRefused::OwnJob(who.to_owned()), "{who}");
         }
-        let idle = Work::on(&ledger, &reload(&ledger, &job).await).until_at_rest().await;
+        let idle = Work::on(&ledger, &reload(&ledger, &job).await).until_idle().await;
         assert_eq!((idle.state, idle.decided_by.as_deref(), deleted(&ledger).await), (JobState::AwaitingApproval, None, 0));
         ledger.approve(&job, &hash.to_uppercase(), &by("boss")).await.expect("asked").done().expect("approved");
         // Two who decide at once have both read that the job waits.
         for decided in [ledger.approve(&job, &hash, &by("other")).await, ledger.reject_plan(&job, &by("other"), "").await] {
             assert_eq!(decided.expect("asked"), Decided::Refused(DecisionRefused::NotWaiting("decided on already")));
         }
-        let done = Work::on(&ledger, &job).until_at_rest().await;
+        let done = Work::on(&ledger, &job).until_idle().await;
         assert_eq!((done.state, done.decided_by.as_deref(), deleted(&ledger).await), (JobState::Completed, Some("boss"), 2));
     }
 
@@ -98,7 +98,7 @@ on_both! {
             let mut parent = job;
             for who in ["tester", "mallory"] {
                 let again = ledger.retry(&parent, &by(who), 60_000).await.expect("asked").queued().expect("retried");
-                let again = Work::on(&ledger, &ledger.job(again).await.expect("asked").expect("there")).until_at_rest().await;
+                let again = Work::on(&ledger, &ledger.job(again).await.expect("asked").expect("there")).until_idle().await;
                 assert_eq!((again.state, &again.gate), (JobState::AwaitingApproval, &parent.gate));
                 let until = again.approval_until.expect("a time");
                 assert!(until <= again.created_at + 60_000);
@@ -117,7 +117,7 @@ on_both! {
         let again = ledger.job(again).await.expect("asked").expect("there");
         assert!(ledger.is_as_sealed(&again).await.expect("asked"));
         approve(&again).await;
-        let again = Work::on(&ledger, &again).until_at_rest().await;
+        let again = Work::on(&ledger, &again).until_idle().await;
         assert_eq!((again.state, again.counts.applied, deleted(&ledger).await), (JobState::Completed, 2, 2));
     }
 }

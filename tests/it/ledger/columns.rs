@@ -44,7 +44,7 @@ const RECIPIENT: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9a
 /// Everything a job needs approval for.
 const LIMITS: Limits = Limits {
     approval: true,
-    approval_within: Duration::from_secs(3600),
+    approval_expires_after: Duration::from_secs(3600),
     own_undo_within: Duration::from_secs(3600),
     destructive_rows: 0,
     ..Limits::NONE
@@ -71,7 +71,7 @@ pub(super) const RELEASES: [&[&str]; 4] = [
 
 fn guarded(anna: &Person, root: &Path) -> RunnerSettings {
     RunnerSettings {
-        sweep_every: Duration::from_millis(10),
+        sweep_interval: Duration::from_millis(10),
         leave_within: Duration::from_millis(300),
         roots: Roots::new([root.to_owned()]),
         gates: GateSettings {

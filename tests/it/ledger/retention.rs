@@ -58,7 +58,7 @@ on_both! {
     async fn jobs_are_removed_with_all_they_have_and_the_audit_record_stays(place: Place) {
         let ledger = place.ledger().await;
         let made = queued(&ledger, 30).await;
-        let made = Work::on(&ledger, &made).until_at_rest().await;
+        let made = Work::on(&ledger, &made).until_idle().await;
         let changed = apply(&ledger, "update-users", "customer,user_principal_name,department\nA-1,user3@alpha.onmicrosoft.com,Sales\nA-1,nobody@alpha.onmicrosoft.com,Sales\n").await;
         place.tenantry(&["undo", &changed.id.to_string()]).ends(0);
         let _open = TestJob::new(&ledger, "bulk-add-users", &users(40)).chunks(10).submit().await;
@@ -77,7 +77,7 @@ on_both! {
         let rest = ledger.jobs(tenantry_ledger::JobFilter { limit: 10, ..Default::default() }).await.expect("asked");
         let [rest] = rest.as_slice() else { panic!("only the open job: {rest:?}") };
         assert_eq!(left(&ledger).await, (HashSet::from([rest.seq]), HashSet::from([rest.input])));
-        let rest = Work::on(&ledger, rest).until_at_rest().await;
+        let rest = Work::on(&ledger, rest).until_idle().await;
         assert_eq!((rest.counts.applied, rest.counts.unchanged), (10, 30), "what the jobs made is there");
 
         let found = ledger.find_job(&made.id.to_string()).await.expect("asked");

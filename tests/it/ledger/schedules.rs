@@ -268,7 +268,7 @@ on_both! {
         let fire = ledger.fire_of(job.seq).await.expect("asked").expect("it brought the job");
         assert_eq!((fire.seq, fire.state, fire.file.as_deref()), (seq, FireState::Submitted, Some("f.csv")));
         assert!(ledger.fires_to_end().await.expect("asked").is_empty(), "the job is at work");
-        Work::on(&ledger, &job).until_at_rest().await;
+        Work::on(&ledger, &job).until_idle().await;
         let ended = ledger.fires_to_end().await.expect("asked");
         assert_eq!(ended.iter().map(|one| (one.seq, one.job_state)).collect::<Vec<_>>(), [(seq, Some(JobState::Completed))]);
     }

@@ -100,7 +100,7 @@ on_both! {
         assert_eq!(deleted(&ledger).await, 0);
 
         assert_eq!(anna.approve(&ledger, &job).await, Decided::Done);
-        let done = Work::on(&ledger, &job).until_at_rest().await;
+        let done = Work::on(&ledger, &job).until_idle().await;
         assert_eq!((done.state, done.decided_by.as_deref(), deleted(&ledger).await), (JobState::Completed, Some("anna"), 2));
         let report = ledger.verify_audit(None).await.expect("followed");
         assert_eq!(report.fault_count, 0, "{report:?}");
@@ -114,7 +114,7 @@ on_both! {
         let job = awaiting(&ledger).await;
         assert_eq!(ben.approve(&ledger, &job).await, Decided::Done);
         ben.enrol(&ledger, false, Some(&anna)).await.expect("revoked");
-        let job = Work::on(&ledger, &reload(&ledger, &job).await).until_at_rest().await;
+        let job = Work::on(&ledger, &reload(&ledger, &job).await).until_idle().await;
         assert_eq!((job.state, job.counts.failed, deleted(&ledger).await), (JobState::Failed, 2, 0));
         let why = job.message.clone().unwrap_or_default();
         assert!(why.contains("not by the key of an approver: anna are"), "{why} {:?}", outcomes(&ledger, &job).await);
@@ -123,7 +123,7 @@ on_both! {
         let again = ledger.job(again).await.expect("asked").expect("there");
         assert!(matches!(ben.approve(&ledger, &again).await, Decided::Refused(_)));
         assert_eq!(anna.approve(&ledger, &again).await, Decided::Done);
-        let done = Work::on(&ledger, &again).until_at_rest().await;
+        let done = Work::on(&ledger, &again).until_idle().await;
         assert_eq!((done.state, deleted(&ledger).await), (JobState::Completed, 2));
         assert_eq!(ledger.verify_audit(None).await.expect("followed").fault_count, 0);
     }

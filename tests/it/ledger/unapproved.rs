@@ -19,7 +19,7 @@ use crate::place::{On, Place, TestJob, Work, apply, by, column, on_both, outcome
 
 const LIMITS: Limits = Limits {
     approval: true,
-    approval_within: Duration::from_secs(3600),
+    approval_expires_after: Duration::from_secs(3600),
     own_undo_within: Duration::from_secs(3600),
     user_share: 0.5,
     destructive_rows: 0,
@@ -164,7 +164,7 @@ on_both! {
         set("5", None).await;
         anna.enrol(&ledger, true, None).await.expect("the first one");
         let held = ledger.clone().trusting([anna.public.clone()].into()).await.expect("held");
-        let now = async |ledger: &Ledger| ledger.learn_policy().await.expect("asked").values.get("limits.rows").cloned();
+        let now = async |ledger: &Ledger| ledger.refresh_policy().await.expect("asked").values.get("limits.rows").cloned();
         assert_eq!((now(&ledger).await.as_deref(), now(&held).await), (Some("5"), None), "nobody had signed it");
         for value in ["7", "9"] {
             set(value, Some(&anna)).await;

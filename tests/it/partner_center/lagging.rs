@@ -80,7 +80,7 @@ async fn a_worker_waits_for_a_customer_that_is_not_shown_yet() {
     for job in [&plain, &by_plan] {
         let waiting = crate::place::Work::on(&office.ledger, job)
             .stores(&office.stores)
-            .until_at_rest()
+            .until_idle()
             .await;
         assert!(!waiting.state.is_final(), "{}", waiting.state.as_str());
         assert_eq!(waiting.counts.rejected, 0, "{:?}", outcomes(&office.ledger, job).await);

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use axum::http::Version;
 use tenantry_foundation::clock::Clock;
-use tenantry_partner_center::{Addresses, Credentials, PartnerCenter, Settings, Speaker};
+use tenantry_partner_center::{Addresses, Credentials, PartnerCenter, Settings, TokenKind};
 use tenantry_store::remote::{RemoteStore, StoreEnv};
 
-use self::servers::{Fate, Proxy, TlsServer, unreliable};
+use self::servers::{Proxy, ReplyMode, TlsServer, unreliable};
 use crate::certificates::{Authority, self_signed};
 use crate::place::{On, Place};
 use tenantry_foundation::secret::Secret;
@@ -42,7 +42,7 @@ fn settings(base: &str, ca_file: Option<PathBuf>) -> Settings {
 
 async fn check(settings: Settings) -> Result<(), String> {
     let store = PartnerCenter::new(settings, Clock::system())?;
-    store.check(Speaker::App).await
+    store.check(TokenKind::App).await
 }
 
 /// `doctor`, set to look there.
@@ -155,22 +155,22 @@ async fn proxies_are_those_of_the_environment() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_becomes_of_a_connection_is_told() {
-    for (fate, expected) in [
-        (Fate::Reset, "no answer: the connection broke"),
-        (Fate::HalfAnAnswer, "no answer: the connection broke"),
-        (Fate::Endless, "no answer: the answer is too long"),
-        (Fate::Silence, "no answer: it took too long"),
+    for (mode, expected) in [
+        (ReplyMode::Reset, "no answer: the connection broke"),
+        (ReplyMode::HalfAnAnswer, "no answer: the connection broke"),
+        (ReplyMode::Endless, "no answer: the answer is too long"),
+        (ReplyMode::Silence, "no answer: it took too long"),
     ] {
-        let (base, _serving) = unreliable(vec![fate]).await;
+        let (base, _serving) = unreliable(vec![mode]).await;
         let settings = Settings {
-            timeout: Duration::from_secs(match fate {
-                Fate::Silence => 1,
+            timeout: Duration::from_secs(match mode {
+                ReplyMode::Silence => 1,
                 _ => 20,
             }),
             ..settings(&base, None)
         };
         let told = check(settings).await.expect_err("no answer");
-        assert!(told.starts_with(expected), "{fate:?}: {told}");
+        assert!(told.starts_with(expected), "{mode:?}: {told}");
     }
     let nobody = check(settings("http://127.0.0.1:9", None))
         .await
@@ -180,7 +180,7 @@ async fn what_becomes_of_a_connection_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_read_is_read_again_after_a_connection_broke() {
-    let (base, _serving) = unreliable(vec![Fate::Reset, Fate::HalfAnAnswer, Fate::Fine]).await;
+    let (base, _serving) = unreliable(vec![ReplyMode::Reset, ReplyMode::HalfAnAnswer, ReplyMode::Fine]).await;
     let store = PartnerCenter::new(settings(&base, None), Clock::system()).expect("a store");
     let job = tenantry_jobs::find("update-account").expect("a kind");
     let cell = |column: &tenantry_jobs::Column| match column.name {

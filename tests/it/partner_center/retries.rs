@@ -47,10 +47,7 @@ async fn made_with_passwords(office: &Office, users: &str) -> Job {
         panic!("not queued")
     };
     let job = office.ledger.job(id).await.expect("asked").expect("there");
-    Work::on(&office.ledger, &job)
-        .stores(&office.stores)
-        .until_at_rest()
-        .await
+    Work::on(&office.ledger, &job).stores(&office.stores).until_idle().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,10 +151,7 @@ async fn rows_that_shared_a_transfer_share_it_in_the_retry() {
     })
     .collect();
     let job = office.approved("switch-subscription", &format!("{SWITCH}{rows}")).await;
-    let job = Work::on(&office.ledger, &job)
-        .stores(&office.stores)
-        .until_at_rest()
-        .await;
+    let job = Work::on(&office.ledger, &job).stores(&office.stores).until_idle().await;
     assert_eq!(job.waiting, 2);
     office.ledger.cancel(job.seq, &by("tester")).await.expect("asked");
     let job = office.finish(&job).await;
@@ -183,7 +177,7 @@ async fn rows_that_shared_a_transfer_share_it_in_the_retry() {
     office.approve(&retry).await;
     let retry = Work::on(&office.ledger, &retry)
         .stores(&office.stores)
-        .until_at_rest()
+        .until_idle()
         .await;
     assert_eq!(outcomes(&office.ledger, &retry).await, []);
     assert_eq!(retry.waiting, 2);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tenantry_foundation::clock::Clock;
-use tenantry_partner_center::{Credentials, PartnerCenter, RefreshToken, Settings, Speaker, TokenExpiry};
+use tenantry_partner_center::{Credentials, PartnerCenter, RefreshToken, Settings, TokenExpiry, TokenKind};
 use tenantry_store::remote::RemoteStore;
 
 use super::{Office, PLAIN_CUSTOMERS, USERS, addresses, carried_out_by};
@@ -75,9 +75,9 @@ async fn the_refresh_token_is_replaced_in_its_file_and_a_refused_token_is_got_an
 async fn a_command_may_say_the_refresh_token() {
     let command = ["printf", "%s", "from-a-vault"].map(str::to_owned).to_vec();
     let (_office, store) = with_tokens(Some(RefreshToken::Command(command))).await;
-    store.check(Speaker::AppAndUser).await.expect("a token");
+    store.check(TokenKind::AppAndUser).await.expect("a token");
     let (_office, store) = with_tokens(Some(RefreshToken::Command(vec!["/no/such/program".to_owned()]))).await;
-    let said = store.check(Speaker::AppAndUser).await.expect_err("no token");
+    let said = store.check(TokenKind::AppAndUser).await.expect_err("no token");
     assert!(
         said.contains("`partner_center.refresh_token_command` gave no refresh token"),
         "{said}"
@@ -88,7 +88,7 @@ async fn a_command_may_say_the_refresh_token() {
 async fn users_need_more_than_the_application() {
     let (office, store) = with_tokens(None).await;
     assert_eq!(office.apply("add-customer", PLAIN_CUSTOMERS).await.counts.applied, 2);
-    let said = store.check(Speaker::AppAndUser).await.expect_err("no token");
+    let said = store.check(TokenKind::AppAndUser).await.expect_err("no token");
     assert!(said.contains("partner_center.refresh_token_file"), "{said}");
     // Known before anything is called.
     for kind in store.capabilities().kinds {
@@ -147,7 +147,7 @@ async fn a_refresh_token_is_spoken_of_from_a_fortnight_before_its_end_and_using_
     let said = ending(store.refresh_token().await);
     assert!(said.contains("was good until 2026-04-01; sign in again"), "{said}");
     // The sandbox takes any.
-    store.check(Speaker::AppAndUser).await.expect("a token");
+    store.check(TokenKind::AppAndUser).await.expect("a token");
     let said = good(store.refresh_token().await);
     assert!(said.ends_with("is good until 2026-07-07"), "{said}");
 }

@@ -126,10 +126,7 @@ async fn a_planned_job_of_rows_that_belong_together_does_not_drift() {
     let job = office
         .approved("switch-subscription", &format!("{HEADER}{asked}"))
         .await;
-    let job = Work::on(&office.ledger, &job)
-        .stores(&office.stores)
-        .until_at_rest()
-        .await;
+    let job = Work::on(&office.ledger, &job).stores(&office.stores).until_idle().await;
     assert_eq!(outcomes(&office.ledger, &job).await, []);
     let made = transfers(&office, &alpha).await.pop().expect("a request");
     let lines = json!({ "lineItems": [{ "subscriptionId": id(&one) }, { "subscriptionId": id(&two) }] });

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use tenantry_ledger::Outcome;
-use tenantry_partner_center::Speaker;
+use tenantry_partner_center::TokenKind;
 
 use self::server::{CUSTOMER, Heard, NEW_CUSTOMER, ROLE, SKU, Says, USER, Wire, customer, list, profile};
 use super::USERS;
@@ -149,10 +149,10 @@ async fn headers_are_as_documented_and_the_right_one_asks() {
         let by_user = ["/users", "/subscribedskus", "/directoryroles"]
             .iter()
             .any(|part| line.contains(part));
-        let speaker = if by_user { "user" } else { "app" };
+        let token_kind = if by_user { "user" } else { "app" };
         assert_eq!(
             call.header("Authorization"),
-            format!("Bearer token-of-{speaker}"),
+            format!("Bearer token-of-{token_kind}"),
             "{line}"
         );
         for (name, value) in [
@@ -365,7 +365,11 @@ async fn a_header_or_a_number_says_when_to_ask_again() {
         is_first.then(|| Says::json(429, &body).with("Retry-After", "1"))
     })
     .await;
-    let said = wire.store.check(Speaker::App).await.expect_err("one call, one answer");
+    let said = wire
+        .store
+        .check(TokenKind::App)
+        .await
+        .expect_err("one call, one answer");
     assert_eq!(said, "Rate limit is exceeded. Try again in 1 seconds (HTTP 429)");
-    wire.store.check(Speaker::App).await.expect("an answer");
+    wire.store.check(TokenKind::App).await.expect("an answer");
 }

@@ -112,7 +112,7 @@ impl<'a> TestJob<'a> {
             }
         };
         let job = ledger.job(id).await.expect("asked").expect("there");
-        Work::on(ledger, &job).stores(&stores).until_at_rest().await
+        Work::on(ledger, &job).stores(&stores).until_idle().await
     }
 
     /// As [`run`](Self::run), but a job that is not accepted is no failure of the test.
@@ -120,7 +120,7 @@ impl<'a> TestJob<'a> {
         let ledger = self.ledger;
         if let Submitted::Queued(id) = self.submit().await {
             let job = ledger.job(id).await.expect("asked").expect("there");
-            Work::on(ledger, &job).until_at_rest().await;
+            Work::on(ledger, &job).until_idle().await;
         }
     }
 }
@@ -174,8 +174,8 @@ impl<'a> Work<'a> {
     }
 
     /// Until there is nothing left to do for now.
-    pub(crate) async fn until_at_rest(self) -> Job {
-        self.until(Job::is_at_rest).await
+    pub(crate) async fn until_idle(self) -> Job {
+        self.until(Job::is_idle).await
     }
 
     /// Until the job has ended, however long its rows wait.

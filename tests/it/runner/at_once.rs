@@ -69,13 +69,17 @@ impl Hand for Watched {
 }
 
 /// Hands files in together; their jobs, where they are jobs.
-async fn hand_in(ledger: &Ledger, files: &[(&'static str, String)], hand: Option<&dyn Hand>) -> Vec<JobId> {
+async fn submit_files(ledger: &Ledger, files: &[(&'static str, String)], hand: Option<&dyn Hand>) -> Vec<JobId> {
     let file = |(kind, csv): &(&'static str, String)| (*kind, format!("{kind}.csv"), csv.clone().into_bytes());
-    hand_in_bytes(ledger, files.iter().map(file).collect(), hand).await
+    submit_files_bytes(ledger, files.iter().map(file).collect(), hand).await
 }
 
 /// The same with files of any sort: kinds, names and contents.
-async fn hand_in_bytes(ledger: &Ledger, files: Vec<(&str, String, Vec<u8>)>, hand: Option<&dyn Hand>) -> Vec<JobId> {
+async fn submit_files_bytes(
+    ledger: &Ledger,
+    files: Vec<(&str, String, Vec<u8>)>,
+    hand: Option<&dyn Hand>,
+) -> Vec<JobId> {
     let submission = |(kind, name, data): (&str, String, Vec<u8>)| Submission {
         kind: tenantry_jobs::find(kind).expect("a kind"),
         parameters: Parameters {
@@ -146,7 +150,7 @@ async fn outcome(on: On, seed: u64, at_once: bool) -> (String, usize) {
         let (some, others) = rest.split_at((1 + dice.roll(6)).min(rest.len()));
         rest = others;
         let hand: Option<&dyn Hand> = if at_once { Some(&watched) } else { None };
-        let jobs = hand_in(&ledger, some, hand).await;
+        let jobs = submit_files(&ledger, some, hand).await;
         // Whatever was queued is done before more comes in.
         if let Some(last) = jobs.last() {
             let last: Job = ledger.job(*last).await.expect("asked").expect("there");
@@ -194,19 +198,19 @@ on_both! {
         apply(&ledger, "add-customer", CUSTOMERS).await;
         let watched = Watched::new(&ledger);
         let hand: Option<&dyn Hand> = Some(&watched);
-        let before = hand_in(&ledger, &[phone(1)], None).await;
-        let behind = hand_in(&ledger, &[phone(2), phone(3)], hand).await;
+        let before = submit_files(&ledger, &[phone(1)], None).await;
+        let behind = submit_files(&ledger, &[phone(2), phone(3)], hand).await;
         assert_eq!(watched.jobs(), [], "there is one before them");
         // The same while a worker has it.
         let claim = ledger.claim(claimant("other", 60_000)).await.expect("asked").expect("one");
-        let last = hand_in(&ledger, &[phone(4)], hand).await[0];
+        let last = submit_files(&ledger, &[phone(4)], hand).await[0];
         assert_eq!((claim.job_id, state(&ledger, last).await), (before[0], JobState::Queued));
         tables::expire_leases(&ledger).await;
         let last = ledger.job(last).await.expect("asked").expect("there");
         Work::on(&ledger, &last).beside_other_jobs().until_ended().await;
         assert_eq!(state(&ledger, behind[1]).await, JobState::Completed);
         // And now there is none.
-        let done = hand_in(&ledger, &[phone(5), phone(6)], hand).await;
+        let done = submit_files(&ledger, &[phone(5), phone(6)], hand).await;
         assert_eq!(watched.jobs(), done);
     }
 
@@ -214,7 +218,7 @@ on_both! {
         let ledger = place.ledger().await;
         apply(&ledger, "add-customer", CUSTOMERS).await;
         let watched = Watched::new(&ledger);
-        let jobs = hand_in(&ledger, &[phone(1)], Some(&watched)).await;
+        let jobs = submit_files(&ledger, &[phone(1)], Some(&watched)).await;
         let done = watched.done.lock().expect("a lock").pop().expect("done");
         let read = ledger.job(jobs[0]).await.expect("asked").expect("there");
         assert_eq!(format!("{:?}", done.jobs), format!("{:?}", [read]));
@@ -239,7 +243,7 @@ on_both! {
             }
         }
         let book = book.save_to_buffer().expect("a workbook");
-        let jobs = hand_in_bytes(&ledger, vec![("update-account", "phones.xlsx".to_owned(), book)], Some(&watched)).await;
+        let jobs = submit_files_bytes(&ledger, vec![("update-account", "phones.xlsx".to_owned(), book)], Some(&watched)).await;
         assert_eq!(watched.jobs(), jobs);
         let read = ledger.job(jobs[0]).await.expect("asked").expect("there");
         assert_eq!((read.input_name.as_str(), read.input_sheet.as_deref()), ("phones.xlsx", Some("Telefon")));
@@ -263,7 +267,7 @@ on_both! {
             ledger.db().write(|tx| tx.exec(trigger, &[]).map(drop)).await.expect("a trigger");
         }
         let watched = Watched::new(&ledger);
-        let jobs = hand_in(&ledger, &[phone(1), phone(2), phone(3)], Some(&watched)).await;
+        let jobs = submit_files(&ledger, &[phone(1), phone(2), phone(3)], Some(&watched)).await;
         assert_eq!(jobs.len(), 3);
         let culprit = ledger.job(jobs[1]).await.expect("asked").expect("there");
         let mut settings = settings(1);
@@ -294,13 +298,13 @@ on_both! {
         let hand: Option<&dyn Hand> = Some(&watched);
         let unchanged = ("update-account", "customer,phone\nA-1,+49 30 0001\n".to_owned());
         let two = ("update-account", "customer,phone\nA-1,+49 30 0002\nB-2,+49 30 0003\n".to_owned());
-        let first = hand_in(&ledger, &[phone(1)], hand).await[0];
+        let first = submit_files(&ledger, &[phone(1)], hand).await[0];
         for (table, before) in tables.into_iter().zip(&before) {
             assert_eq!(counted(table).await, *before, "{table}");
         }
         // What more there is to be said of rows, or of several, lies where it does of any job.
-        let same = hand_in(&ledger, &[unchanged], hand).await[0];
-        let second = hand_in(&ledger, &[two], hand).await[0];
+        let same = submit_files(&ledger, &[unchanged], hand).await[0];
+        let second = submit_files(&ledger, &[two], hand).await[0];
         assert_eq!(watched.jobs(), [first, same, second]);
         let job = async |id| ledger.job(id).await.expect("asked").expect("there");
         let (first, second) = (job(first).await, job(second).await);
@@ -346,9 +350,9 @@ on_both! {
         let ledger = place.ledger().await;
         apply(&ledger, "add-customer", CUSTOMERS).await;
         let watched = Watched::new(&ledger);
-        let jobs = hand_in(&ledger, &[phone(1), phone(2), phone(3)], Some(&watched)).await;
+        let jobs = submit_files(&ledger, &[phone(1), phone(2), phone(3)], Some(&watched)).await;
         assert_eq!(watched.jobs(), jobs);
-        let alone = hand_in(&ledger, &[phone(4)], Some(&watched)).await[0];
+        let alone = submit_files(&ledger, &[phone(4)], Some(&watched)).await[0];
         let records = ledger.audit_page(None, 2).await.expect("read");
         let [together, last] = records.as_slice() else { panic!("{records:?}") };
         assert_eq!((together.action.as_str(), together.job_count(), last.job.clone()), ("carried-out", Some(3), Some(alone.to_string())));

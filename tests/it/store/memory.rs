@@ -21,8 +21,8 @@ use tenantry_ledger::intents::DoneStep;
 use tenantry_ledger::{Installation, Outcome, RowOutcome};
 use tenantry_store::reader::RecordReader;
 use tenantry_store::remote::{
-    ApplyError, Capabilities, Draw, Fate, Finding, RemoteSession, RemoteStore, RowEnd, RowPreview, Steps, StoreEnv,
-    StoreError,
+    ApplyError, Capabilities, Finding, PasswordSource, RemoteSession, RemoteStore, RowEnd, RowPreview, RowStatus,
+    Steps, StoreEnv, StoreError,
 };
 use tenantry_store::{Called, Expected, Names, RowRequest, Verdict, drifted, unchanged};
 use uuid::Uuid;
@@ -219,7 +219,7 @@ impl Session {
         steps: Steps<'_>,
         change: &Change<'_>,
         expected: Option<&Expected>,
-        draw: Draw<'_>,
+        draw: PasswordSource<'_>,
     ) -> Result<RowEnd, ApplyError> {
         let _turn = self.store.shared.turn.lock().await;
         let image = if let Some(image) = Self::begun(steps) {
@@ -278,7 +278,7 @@ impl Session {
 }
 
 fn applied(row: u64, code: &str, target: String) -> RowEnd {
-    Fate::Over(RowOutcome {
+    RowStatus::Over(RowOutcome {
         row,
         outcome: Outcome::Applied,
         code: code.to_owned(),
@@ -337,7 +337,7 @@ impl RemoteSession for Session {
         steps: Steps<'a>,
         change: &'a Change<'a>,
         expected: Option<&'a Expected>,
-        draw: Draw<'a>,
+        draw: PasswordSource<'a>,
     ) -> BoxFuture<'a, Result<RowEnd, ApplyError>> {
         self.carry_out(steps, change, expected, draw).boxed()
     }

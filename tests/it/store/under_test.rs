@@ -253,7 +253,7 @@ impl StoreUnderTest {
         let limits = Limits {
             approval: true,
             rows: 0,
-            approval_within: Duration::from_secs(60),
+            approval_expires_after: Duration::from_secs(60),
             ..Limits::NONE
         };
         let submitted = self.submit(kind, rows, limits).await.expect("submitted");
@@ -268,14 +268,14 @@ impl StoreUnderTest {
     }
 
     /// Goes on with a job until there is nothing left to do for now.
-    pub(crate) async fn until_at_rest(&self, job: &Job) -> Job {
-        Work::on(&self.ledger, job).stores(&self.stores).until_at_rest().await
+    pub(crate) async fn until_idle(&self, job: &Job) -> Job {
+        Work::on(&self.ledger, job).stores(&self.stores).until_idle().await
     }
 
     /// Goes on with a job until it has ended, whoever has to answer.
     pub(crate) async fn finish(&self, job: &Job) -> Job {
         for _ in 0..200 {
-            let job = self.until_at_rest(job).await;
+            let job = self.until_idle(job).await;
             if job.state.is_final() {
                 return job;
             }
@@ -287,7 +287,7 @@ impl StoreUnderTest {
     /// Hands a file in and works it off.
     pub(crate) async fn apply(&self, kind: &str, rows: &str) -> Job {
         let job = self.queued(kind, rows).await;
-        self.until_at_rest(&job).await
+        self.until_idle(&job).await
     }
 
     /// As [`apply`](Self::apply), for rows that all change something.
@@ -310,7 +310,7 @@ impl StoreUnderTest {
         .submit(&queue, &by("tester"))
         .await?;
         let undo = self.ledger.job(undoing.job).await.expect("asked").expect("there");
-        Ok(self.until_at_rest(&undo).await)
+        Ok(self.until_idle(&undo).await)
     }
 
     /// How each row has ended: `applied`, `unchanged`, `waiting`, `cancelled`, or the code and what was said.

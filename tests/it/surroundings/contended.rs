@@ -42,7 +42,7 @@ async fn a_customer_that_is_locked_for_long_delays_its_job_and_fails_no_row() {
         outside.batch_execute("ROLLBACK").await.expect("unlocked");
         told
     };
-    let (told, job) = tokio::join!(unlocked, Work::on(&ledger, &job).until_at_rest());
+    let (told, job) = tokio::join!(unlocked, Work::on(&ledger, &job).until_idle());
     assert!(
         told.starts_with("0 ") && told.contains("kept the same records locked for 10ms"),
         "{told}"

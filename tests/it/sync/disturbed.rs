@@ -119,7 +119,7 @@ async fn it_can_be_paused_and_cancelled_between_pages() {
         .expect("asked")
         .done()
         .expect("resumed");
-    let done = Work::on(&here, &paused).stores(&stores).until_at_rest().await;
+    let done = Work::on(&here, &paused).stores(&stores).until_idle().await;
     assert_eq!(
         message(&here, &done).await,
         "customers: 6 new; seats: 13 new; users: 25 new; subscriptions: 16 new"

@@ -281,7 +281,7 @@ on_both! {
         )];
         let ledger = prepared(&place).await;
         for (approval, refused) in [(true, 1), (false, 0)] {
-            let limits = Limits { approval, approval_within: Duration::from_secs(60), ..Limits::NONE };
+            let limits = Limits { approval, approval_expires_after: Duration::from_secs(60), ..Limits::NONE };
             let rules = Rules { chunk_rows: 5, limits };
             let submitted = TestJob::new(&ledger, "delete-users", LEAVERS).rules(rules).submit().await;
             let (Submitted::AwaitingApproval(id) | Submitted::Queued(id)) = submitted else {
@@ -293,7 +293,7 @@ on_both! {
                 ledger.approve(&job, &hash, &by("boss")).await.expect("asked").done().expect("approved");
                 change_something(&ledger, MOVED).await;
             }
-            let done = Work::on(&ledger, &job).until_at_rest().await;
+            let done = Work::on(&ledger, &job).until_idle().await;
             assert_eq!(done.counts.rejected, refused);
             assert!(outcomes(&ledger, &done).await.iter().all(|(row, _, code)| (*row, code.as_str()) == (1, "drifted") || code.is_empty()));
         }

@@ -37,7 +37,7 @@ async fn awaiting(ledger: &Ledger, csv: &str) -> Job {
         chunk_rows: 5,
         limits: Limits {
             approval: true,
-            approval_within: Duration::from_secs(7 * 24 * 60 * 60),
+            approval_expires_after: Duration::from_secs(7 * 24 * 60 * 60),
             ..Limits::NONE
         },
     };
@@ -103,7 +103,7 @@ on_both! {
         assert_eq!(history, expected.map(|(action, actor)| (action.to_owned(), actor.to_owned())));
         assert_eq!(ledger.verify_audit(None).await.expect("asked").fault_count, 0);
         // The one that was approved in time ran.
-        let early = Work::on(&ledger, &early).until_at_rest().await;
+        let early = Work::on(&ledger, &early).until_idle().await;
         assert_eq!((early.state, early.counts.applied), (JobState::Completed, 1));
         assert_eq!(column(ledger.db(), "SELECT user_principal_name FROM deleted_users").await.len(), 1);
     }
@@ -115,7 +115,7 @@ on_both! {
         assert_eq!((asked.state, asked.waiting, asked.counts.applied), (JobState::Running, 3, 1));
         let before = column(ledger.db(), "SELECT status FROM subscriptions ORDER BY subscription_id").await;
         clock.advance(30 * DAY);
-        let still = Work::on(&ledger, &asked).until_at_rest().await;
+        let still = Work::on(&ledger, &asked).until_idle().await;
         assert_eq!((still.waiting, transfers(&ledger).await), (3, ["pending", "pending", "on-paper", "pending"].map(str::to_owned).to_vec()));
         let (outcome, code, message) = said(&ledger, &still).await;
         assert_eq!((outcome, code.as_str()), ("", "waiting"));

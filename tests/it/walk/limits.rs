@@ -43,7 +43,7 @@ async fn reasons(ledger: &Ledger, kind: &str, csv: &str, limits: Limits) -> Vec<
     match TestJob::new(ledger, kind, csv).rules(rules).submit().await {
         Submitted::Queued(id) => {
             let job = ledger.job(id).await.expect("asked").expect("there");
-            assert_eq!(Work::on(ledger, &job).until_at_rest().await.state, JobState::Completed);
+            assert_eq!(Work::on(ledger, &job).until_idle().await.state, JobState::Completed);
             Vec::new()
         }
         Submitted::AwaitingApproval(id) => {
@@ -67,7 +67,7 @@ async fn undo_gate(ledger: &Ledger, job: &Job, limits: &Limits) -> Vec<String> {
     .await;
     let id = undoing.expect("an undo").job;
     let undo = Work::on(ledger, &ledger.job(id).await.expect("asked").expect("there"))
-        .until_at_rest()
+        .until_idle()
         .await;
     assert_eq!(undo.state == JobState::AwaitingApproval, !undo.gate.is_empty());
     undo.gate
@@ -134,17 +134,17 @@ on_both! {
         assert_eq!(TestJob::new(&ledger, "bulk-add-users", &taken).run().await.counts.applied, 6);
         let job = ledger.job(id).await.expect("asked").expect("there");
 
-        let paused = Work::on(&ledger, &job).settings(minding(0.29, 5)).until_at_rest().await;
+        let paused = Work::on(&ledger, &job).settings(minding(0.29, 5)).until_idle().await;
         assert_eq!((paused.state, paused.counts.rejected, paused.counts.finished()), (JobState::Paused, 5, 5));
         assert_eq!(paused.message.as_deref(), Some("paused: 5 of 5 rows were rejected or failed, more than 29 %; `resume` goes on"));
         let history = ledger.audit_log(Some(id), 1).await.expect("asked");
         assert_eq!((history[0].action.as_str(), history[0].note.as_deref()), ("paused", paused.message.as_deref()));
-        let idle = Work::on(&ledger, &paused).settings(minding(0.29, 5)).until_at_rest().await;
+        let idle = Work::on(&ledger, &paused).settings(minding(0.29, 5)).until_idle().await;
         assert_eq!((idle.state, idle.counts.finished()), (JobState::Paused, 5), "it waits for a person");
 
         ledger.resume(&paused, &by("boss")).await.expect("asked").done().expect("resumed");
         // What went wrong before does not count again, and one in five is just what may.
-        let ended = Work::on(&ledger, &paused).settings(minding(0.2, 5)).until_at_rest().await;
+        let ended = Work::on(&ledger, &paused).settings(minding(0.2, 5)).until_idle().await;
         assert_eq!((ended.state, ended.counts.applied, ended.counts.rejected), (JobState::Completed, 14, 6));
         assert!(outcomes(&ledger, &ended).await.iter().all(|(_, _, code)| code == "user-exists"));
         let refused = ledger.resume(&ended, &by("boss")).await.expect("asked").done().expect_err("refused");

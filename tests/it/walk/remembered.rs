@@ -33,7 +33,7 @@ async fn waits(ledger: &Ledger, kind: &str, csv: &str, limits: Limits) -> Vec<St
         _ => panic!("neither queued nor waiting"),
     };
     let job = ledger.job(id).await.expect("asked").expect("there");
-    let job = Work::on(ledger, &job).until_at_rest().await;
+    let job = Work::on(ledger, &job).until_idle().await;
     let expected = if is_waiting {
         JobState::AwaitingApproval
     } else {
@@ -53,7 +53,7 @@ async fn undone(ledger: &Ledger, job: &Job, limits: &Limits, by: &Actor) -> Job 
     };
     let id = request.submit(&Queue::embedded(), by).await.expect("an undo").job;
     let undo = ledger.job(id).await.expect("asked").expect("there");
-    Work::on(ledger, &undo).until_at_rest().await
+    Work::on(ledger, &undo).until_idle().await
 }
 
 on_both! {
@@ -141,7 +141,7 @@ on_both! {
         assert!(undone(&ledger, &made[2], &five, &elsewhere).await.gate.is_empty());
         // What somebody approves takes nothing.
         ledger.approve(&undo, undo.hash_to_approve(), &by("boss")).await.expect("asked").done().expect("approved");
-        assert_eq!(Work::on(&ledger, &undo).until_at_rest().await.state, JobState::Completed);
+        assert_eq!(Work::on(&ledger, &undo).until_idle().await.state, JobState::Completed);
     }
 
     async fn people_take_jobs_of_their_own_back_for_a_while(place: Place) {

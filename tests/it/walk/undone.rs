@@ -68,7 +68,7 @@ on_both! {
             if !answer.is_empty() {
                 assert_eq!(said(&place, &job), "", "it is not over");
                 place.tenantry(&["transfer", answer, TRANSFER]).ends(0);
-                job = crate::place::Work::on(&ledger, &job).until_at_rest().await;
+                job = crate::place::Work::on(&ledger, &job).until_idle().await;
             }
             assert_eq!(job.counts.applied, 1, "{action}");
             assert_eq!(planned(&place, &job).expect("a plan"), ["irreversible"], "{action}");

@@ -37,13 +37,13 @@ pub struct Digest {
 
 /// Counts and hashes bytes as they pass.
 #[derive(Debug, Default, Clone)]
-pub struct Meter {
+pub struct StreamHasher {
     hash: sha2::Sha256,
     /// Bytes so far.
     pub bytes: u64,
 }
 
-impl Meter {
+impl StreamHasher {
     /// Takes note of the next bytes.
     pub fn pass(&mut self, bytes: &[u8]) {
         self.hash.update(bytes);

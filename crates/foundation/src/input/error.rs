@@ -39,7 +39,7 @@ impl InputError {
 
     /// Of that sheet of a workbook.
     #[must_use]
-    pub fn of_sheet(mut self, sheet: Option<&str>) -> Self {
+    pub fn in_sheet(mut self, sheet: Option<&str>) -> Self {
         self.sheet = sheet.map(Box::from);
         self
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 
 use super::block::{Block, Cells, Mark};
-use super::digest::Meter;
+use super::digest::StreamHasher;
 use super::error::{InputError, code};
 use super::source::TextSource;
 use super::{HiddenRows, InputLimits, InputOptions};
@@ -40,7 +40,7 @@ pub(super) struct Sheet {
     header_row: u64,
     /// Which columns, counted from 0, the header has a name for.
     named: Vec<usize>,
-    meter: Meter,
+    meter: StreamHasher,
     readings: Sender<SheetReading>,
     /// Rows to come; `None` is the end, and an end without it is a defect of the reading.
     batches: Receiver<Result<Option<Block>, InputError>>,
@@ -168,7 +168,7 @@ impl Sheet {
         self.hidden.has_column(column)
     }
 
-    pub(super) fn meter(&self) -> &Meter {
+    pub(super) fn meter(&self) -> &StreamHasher {
         &self.meter
     }
 
@@ -186,7 +186,7 @@ impl Sheet {
             }
             None => Err(
                 InputError::new(&self.file, code::EMPTY_FILE, "the sheet holds nothing but blank rows")
-                    .of_sheet(Some(&self.name)),
+                    .in_sheet(Some(&self.name)),
             ),
         }
     }
@@ -198,7 +198,7 @@ impl Sheet {
                 return Ok(None);
             }
             let received = self.batches.recv();
-            let batch = received.unwrap_or_else(|_| Err(damaged(&self.file).of_sheet(Some(&self.name))))?;
+            let batch = received.unwrap_or_else(|_| Err(damaged(&self.file).in_sheet(Some(&self.name))))?;
             self.ended = batch.is_none();
             self.batch = batch.unwrap_or_default();
             self.next = 0;

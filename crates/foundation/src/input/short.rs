@@ -145,8 +145,8 @@ impl Short {
 
     /// Learns from a row that has the cells it should have.
     fn is_whole(&mut self, row: &RowView<'_>) {
-        self.widths.learn(row.len());
-        self.sorts.learn(row);
+        self.widths.observe(row.len());
+        self.sorts.observe(row);
         if self.least_filled > 0 {
             let is_empty = |at: &usize| row.cell(*at).is_some_and(is_blank);
             let empty = (0..self.width).rev().take_while(is_empty).count();
@@ -204,7 +204,7 @@ impl Short {
     ) -> Result<bool, E> {
         let is_meant = self.decide(row, is_ended, ahead)?;
         if is_meant {
-            self.sorts.learn(row);
+            self.sorts.observe(row);
         }
         self.completed += u64::from(is_meant && row.len() < self.named);
         Ok(is_meant)

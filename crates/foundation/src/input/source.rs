@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::digest::Meter;
+use super::digest::StreamHasher;
 use super::error::{InputError, code};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -148,7 +148,7 @@ impl TextSource {
         InputError::new(self.name(), code::TOO_LARGE, message)
     }
 
-    pub(super) fn meter(&self) -> &Meter {
+    pub(super) fn meter(&self) -> &StreamHasher {
         &self.raw().meter
     }
 
@@ -170,7 +170,7 @@ pub(super) struct Raw {
     bytes: Bytes,
     /// Read to look at and not handed on yet.
     peeked: Vec<u8>,
-    meter: Meter,
+    meter: StreamHasher,
     changed: Option<&'static str>,
 }
 
@@ -185,7 +185,7 @@ impl Raw {
             name,
             bytes: Bytes::Reader(Box::new(io::empty())),
             peeked: Vec::new(),
-            meter: Meter::default(),
+            meter: StreamHasher::default(),
             changed: None,
         }
     }

@@ -10,11 +10,11 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt, future};
 
 use super::{PartnerCenterReader, Stream, UserOf, subscription};
-use crate::Halt;
+use crate::PartnerCenterError;
 use crate::subscription::Subscription;
 use tenantry_store::reader::{CustomerHead, Missed, Query, RecordKey, RecordKind, StoreRecord};
 
-type CustomerStream = BoxStream<'static, Result<CustomerHead, Halt>>;
+type CustomerStream = BoxStream<'static, Result<CustomerHead, PartnerCenterError>>;
 
 /// What a customer has, its users still without what lists do not say of them.
 enum Found {
@@ -46,7 +46,7 @@ impl PartnerCenterReader {
                 .boxed(),
                 None => asking.customers_by_id().await?,
             };
-            Ok::<_, Halt>(reader.behind(Arc::new(query), customers, after))
+            Ok::<_, PartnerCenterError>(reader.behind(Arc::new(query), customers, after))
         };
         stream::once(customers).try_flatten().boxed()
     }
@@ -82,7 +82,7 @@ impl PartnerCenterReader {
         self,
         kind: RecordKind,
         customer: CustomerHead,
-    ) -> Result<BoxStream<'static, Result<Found, Halt>>, Halt> {
+    ) -> Result<BoxStream<'static, Result<Found, PartnerCenterError>>, PartnerCenterError> {
         let customer = Arc::new(customer);
         let read = match kind {
             RecordKind::Customer => {

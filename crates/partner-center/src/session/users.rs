@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 use tenantry_jobs::key;
 
 use super::{KnownOnce, Session};
-use crate::auth::Speaker;
+use crate::auth::TokenKind;
 use crate::client::{Call, CallError, Operation};
 use crate::paging::ListPages;
 use crate::records::User;
 use crate::text::{segment, text};
-use crate::{CUSTOMERS_AT_ONCE, Halt};
+use crate::{CUSTOMERS_AT_ONCE, PartnerCenterError};
 use tenantry_foundation::lock::lock;
 
-const LIST_USERS: Operation = Operation::new("list-users", "GET", Speaker::AppAndUser);
-const GET_USER: Operation = Operation::new("get-user", "GET", Speaker::AppAndUser);
+const LIST_USERS: Operation = Operation::new("list-users", "GET", TokenKind::AppAndUser);
+const GET_USER: Operation = Operation::new("get-user", "GET", TokenKind::AppAndUser);
 /// Users of a page; the service gives no more.
 const USERS: &str = "100";
 /// Directories that are kept whatever their size. Rows of no more customers than half of these take turns.
@@ -31,17 +31,17 @@ pub(super) type Whose = (String, bool);
 
 impl Session {
     /// A customer's users, by the key of the sign-in name.
-    pub(crate) async fn users(&self, customer: &str) -> Result<Users, Halt> {
+    pub(crate) async fn users(&self, customer: &str) -> Result<Users, PartnerCenterError> {
         self.users_of((customer.to_owned(), false)).await
     }
 
     /// Those of a customer's users that were deleted and can be restored yet, by id and by the key of the sign-in name. Of
     /// several of one name, the last one deleted has it.
-    pub(crate) async fn deleted_users(&self, customer: &str) -> Result<Users, Halt> {
+    pub(crate) async fn deleted_users(&self, customer: &str) -> Result<Users, PartnerCenterError> {
         self.users_of((customer.to_owned(), true)).await
     }
 
-    async fn users_of(&self, whose: Whose) -> Result<Users, Halt> {
+    async fn users_of(&self, whose: Whose) -> Result<Users, PartnerCenterError> {
         let cell = {
             let mut kept = lock(&self.users);
             let known = kept.iter().position(|(of, _)| *of == whose);
@@ -58,10 +58,10 @@ impl Session {
         Ok(users.clone())
     }
 
-    async fn read_users(&self, (customer, deleted): &Whose) -> Result<Users, Halt> {
+    async fn read_users(&self, (customer, deleted): &Whose) -> Result<Users, PartnerCenterError> {
         let mut users: HashMap<String, User> = HashMap::new();
         let mut pages = Self::user_pages(customer, *deleted);
-        while let Some(page) = pages.next(&self.client).await.map_err(Halt::of)? {
+        while let Some(page) = pages.next(&self.client).await.map_err(PartnerCenterError::of)? {
             for user in page.iter().map(User::read) {
                 let name = key::user_name(&user.sign_in_name).into_owned();
                 if *deleted {
@@ -86,7 +86,7 @@ impl Session {
     }
 
     /// The user of that id as the store has it now, if it is not deleted.
-    pub(crate) async fn user_of_id(&self, customer: &str, id: &str) -> Result<Option<User>, Halt> {
+    pub(crate) async fn user_of_id(&self, customer: &str, id: &str) -> Result<Option<User>, PartnerCenterError> {
         let path = format!("/customers/{}/users/{}", segment(customer), segment(id));
         let answer = self.client.read(&Call::new(GET_USER, path).of(customer)).await;
         match answer {
@@ -95,14 +95,14 @@ impl Session {
                 Ok((!is_deleted).then(|| User::read(&answer.body)))
             }
             Err(CallError::Answered(failure, _)) if failure.status == 404 => Ok(None),
-            Err(error) => Err(Halt::of(error)),
+            Err(error) => Err(PartnerCenterError::of(error)),
         }
     }
 
     /// The user of that name as the store has it now.
-    pub(crate) async fn user_now(&self, customer: &str, name: &str) -> Result<Option<User>, Halt> {
+    pub(crate) async fn user_now(&self, customer: &str, name: &str) -> Result<Option<User>, PartnerCenterError> {
         let mut pages = Self::user_pages(customer, false);
-        while let Some(page) = pages.next(&self.client).await.map_err(Halt::of)? {
+        while let Some(page) = pages.next(&self.client).await.map_err(PartnerCenterError::of)? {
             let named = |user: &&Value| key::same_user_name(text(user, "userPrincipalName"), name);
             if let Some(user) = page.iter().find(named) {
                 return Ok(Some(User::read(user)));

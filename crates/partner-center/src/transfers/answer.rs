@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tenantry_jobs::{Flow, ProductType, TransferAction, code};
 
 use super::{ANSWER, TransferRow, TransferStanding};
-use crate::auth::Speaker;
+use crate::auth::TokenKind;
 use crate::client::{Call, Operation};
 use crate::end::End;
 use crate::image::{Image, Object};
@@ -14,12 +14,12 @@ use crate::steps::{Done, Sending, Step};
 use crate::subscription::Subscription;
 use crate::text::segment;
 use crate::transfer::{Status, Transfer, now};
-use crate::{Halt, subscriptions};
+use crate::{PartnerCenterError, subscriptions};
 use tenantry_store::remote::Steps;
 
-const ACCEPT_TRANSFER: Operation = Operation::new("accept-transfer", "POST", Speaker::App);
-const UPDATE_TRANSFER: Operation = Operation::new("update-transfer", "PATCH", Speaker::App);
-const WITHDRAW_TRANSFER: Operation = Operation::new("withdraw-transfer", "DELETE", Speaker::App);
+const ACCEPT_TRANSFER: Operation = Operation::new("accept-transfer", "POST", TokenKind::App);
+const UPDATE_TRANSFER: Operation = Operation::new("update-transfer", "PATCH", TokenKind::App);
+const WITHDRAW_TRANSFER: Operation = Operation::new("withdraw-transfer", "DELETE", TokenKind::App);
 
 impl TransferRow<'_> {
     pub(super) fn answerable(&self, action: TransferAction, same: &[&Transfer]) -> TransferStanding {
@@ -51,7 +51,7 @@ impl TransferRow<'_> {
     }
 
     /// Accepts, rejects or cancels what is open.
-    pub(super) async fn answer(&self, steps: Steps<'_>) -> Result<End, Halt> {
+    pub(super) async fn answer(&self, steps: Steps<'_>) -> Result<End, PartnerCenterError> {
         let mut answered = steps.result(ANSWER);
         if answered.is_none() {
             let begun = Image::of_step(steps, ANSWER)?.map(|image| image.id);
@@ -75,14 +75,14 @@ impl TransferRow<'_> {
         self.answered(&answered.unwrap_or_default()).await
     }
 
-    async fn answered(&self, id: &str) -> Result<End, Halt> {
+    async fn answered(&self, id: &str) -> Result<End, PartnerCenterError> {
         match self.switch.action {
             TransferAction::Accept => self.look_at(id).await,
             _ => Ok(End::applied(id)),
         }
     }
 
-    async fn answer_step(&self, step: &Step<'_>, id: &str) -> Result<Done, Halt> {
+    async fn answer_step(&self, step: &Step<'_>, id: &str) -> Result<Done, PartnerCenterError> {
         let transfer = now(self.session.client(), &self.customer.id, id).await?;
         let call = self.answer_call(transfer.as_ref(), id).await?;
         let to = match self.switch.action {
@@ -114,7 +114,7 @@ impl TransferRow<'_> {
         .await
     }
 
-    async fn answer_call(&self, transfer: Option<&Transfer>, id: &str) -> Result<Call, Halt> {
+    async fn answer_call(&self, transfer: Option<&Transfer>, id: &str) -> Result<Call, PartnerCenterError> {
         let is_newer = transfer.is_none_or(Transfer::is_newer);
         if self.switch.action == TransferAction::Accept {
             let path = path(&self.customer.id, id);
@@ -134,13 +134,13 @@ impl TransferRow<'_> {
     }
 
     /// What all rows that accept from this partner give it, since a transfer is answered once.
-    async fn lines(&self) -> Result<Vec<Value>, Halt> {
+    async fn lines(&self) -> Result<Vec<Value>, PartnerCenterError> {
         let held = subscriptions::all_now(self.session, &self.customer.id).await?;
         let mut lines = Vec::new();
         for one in self.session.acceptances() {
             let customer = tenantry_jobs::CustomerRef::parse(&one.customer);
             let is_same = match self.session.customer(customer).await {
-                Err(Halt::Rejected(_)) => false,
+                Err(PartnerCenterError::Rejected(_)) => false,
                 found => found?.id == self.customer.id,
             };
             if !is_same || one.partner != self.switch.partner_tenant_id {
@@ -189,7 +189,7 @@ pub(crate) async fn standing_of(
     session: &Session,
     customer: &Customer,
     id: &str,
-) -> Result<Option<(String, bool)>, Halt> {
+) -> Result<Option<(String, bool)>, PartnerCenterError> {
     let found = now(session.client(), &customer.id, id).await?;
     Ok(found.map(|found| {
         let status = found.status();
@@ -203,7 +203,7 @@ pub(crate) async fn withdraw_step(
     step: &Step<'_>,
     customer: &Customer,
     id: &str,
-) -> Result<Done, Halt> {
+) -> Result<Done, PartnerCenterError> {
     step.once(
         || async {
             let now = now(session.client(), &customer.id, id).await?;

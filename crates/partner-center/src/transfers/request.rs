@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tenantry_jobs::{Flow, SubscriptionStatus};
 
 use super::{NEW_COMMERCE, REQUEST, TransferRow, TransferStanding};
-use crate::auth::Speaker;
+use crate::auth::TokenKind;
 use crate::client::{Call, Operation};
 use crate::end::End;
 use crate::image::{Image, Object};
@@ -12,15 +12,19 @@ use crate::steps::Sending;
 use crate::subscription::Subscription;
 use crate::text::{id_of, segment};
 use crate::transfer::{Status, Transfer, all_now};
-use crate::{Halt, subscriptions};
+use crate::{PartnerCenterError, subscriptions};
 use tenantry_ledger::Artifact;
 use tenantry_store::form;
 use tenantry_store::remote::Steps;
 
-const CREATE_TRANSFER: Operation = Operation::new("create-transfer", "POST", Speaker::App);
+const CREATE_TRANSFER: Operation = Operation::new("create-transfer", "POST", TokenKind::App);
 
 impl TransferRow<'_> {
-    pub(super) async fn requestable(&self, all: &[Transfer], same: &[&Transfer]) -> Result<TransferStanding, Halt> {
+    pub(super) async fn requestable(
+        &self,
+        all: &[Transfer],
+        same: &[&Transfer],
+    ) -> Result<TransferStanding, PartnerCenterError> {
         let own = |transfer: &&&Transfer| self.covers(transfer);
         if let Some(open) = same
             .iter()
@@ -86,7 +90,7 @@ impl TransferRow<'_> {
     }
 
     /// Asks for a transfer, or joins the one that an earlier row of this job asked for; then looks.
-    pub(super) async fn request(&self, steps: Steps<'_>) -> Result<End, Halt> {
+    pub(super) async fn request(&self, steps: Steps<'_>) -> Result<End, PartnerCenterError> {
         if let Some(id) = steps.result(REQUEST) {
             return self.look_at(&id).await;
         }
@@ -132,7 +136,7 @@ impl TransferRow<'_> {
     }
 
     /// The form that is all a legacy transfer has of a machine.
-    pub(super) async fn on_paper(&self, row: u64) -> Result<(End, Option<Artifact>), Halt> {
+    pub(super) async fn on_paper(&self, row: u64) -> Result<(End, Option<Artifact>), PartnerCenterError> {
         if let TransferStanding::Refused(problem) = self.standing().await? {
             return Ok((End::Rejected(problem), None));
         }

@@ -5,7 +5,7 @@ use tenantry_jobs::{CustomerField, key};
 use super::{Back, profile_fields, role_of};
 use crate::image::{Image, Object};
 use crate::lifecycle::RESTORED;
-use crate::{Halt, customers, skus, subscriptions, transfers, update_user};
+use crate::{PartnerCenterError, customers, skus, subscriptions, transfers, update_user};
 use tenantry_foundation::moment::day;
 use tenantry_jobs::rules::RESTORE_WITHIN_MILLIS;
 use tenantry_store::FieldChange;
@@ -25,7 +25,7 @@ pub(super) enum Way {
 
 impl Back<'_> {
     /// How an image would be brought back, as things are.
-    pub(super) async fn way(&self, image: &Image) -> Result<Way, Halt> {
+    pub(super) async fn way(&self, image: &Image) -> Result<Way, PartnerCenterError> {
         match image.object {
             Object::Customer => Ok(never(
                 "a tenant cannot be deleted; `remove-relationship` ends the relationship",
@@ -71,7 +71,7 @@ impl Back<'_> {
         }
     }
 
-    async fn made_user(&self, image: &Image) -> Result<Way, Halt> {
+    async fn made_user(&self, image: &Image) -> Result<Way, PartnerCenterError> {
         let Some(user) = self.session.user_of_id(&image.customer, &image.id).await? else {
             return Ok(Way::Done);
         };
@@ -106,7 +106,7 @@ impl Back<'_> {
         Ok(Way::Back(changes))
     }
 
-    async fn deleted_user(&self, image: &Image) -> Result<Way, Halt> {
+    async fn deleted_user(&self, image: &Image) -> Result<Way, PartnerCenterError> {
         if self.session.user_of_id(&image.customer, &image.id).await?.is_some() {
             return Ok(Way::Done);
         }
@@ -131,13 +131,13 @@ impl Back<'_> {
     }
 
     /// Whether another user than this one has the name now.
-    async fn is_anothers(&self, customer: &str, name: &str, id: &str) -> Result<bool, Halt> {
+    async fn is_anothers(&self, customer: &str, name: &str, id: &str) -> Result<bool, PartnerCenterError> {
         let users = self.session.users(customer).await?;
         let other = users.get(key::user_name(name).as_ref());
         Ok(other.is_some_and(|other| other.id != id))
     }
 
-    async fn restored_user(&self, image: &Image) -> Result<Way, Halt> {
+    async fn restored_user(&self, image: &Image) -> Result<Way, PartnerCenterError> {
         let Some(user) = self.session.user_of_id(&image.customer, &image.id).await? else {
             return Ok(Way::Done);
         };
@@ -161,7 +161,7 @@ impl Back<'_> {
         })
     }
 
-    async fn profile(&self, image: &Image) -> Result<Way, Halt> {
+    async fn profile(&self, image: &Image) -> Result<Way, PartnerCenterError> {
         let fields = profile_fields(image);
         let of: Vec<CustomerField> = fields.iter().map(|(field, _)| *field).collect();
         let now = customers::fields_now(self.session, &image.customer, &of).await?;
@@ -188,7 +188,7 @@ impl Back<'_> {
         })
     }
 
-    async fn user_profile(&self, image: &Image) -> Result<Way, Halt> {
+    async fn user_profile(&self, image: &Image) -> Result<Way, PartnerCenterError> {
         let Some(user) = self.session.user_of_id(&image.customer, &image.id).await? else {
             return Ok(Way::Kept);
         };
@@ -220,7 +220,7 @@ impl Back<'_> {
     }
 
     /// Whether a user has a usage location, and had none before.
-    pub(super) async fn keeps_location(&self, image: &Image) -> Result<bool, Halt> {
+    pub(super) async fn keeps_location(&self, image: &Image) -> Result<bool, PartnerCenterError> {
         if !image.is_first_location() {
             return Ok(false);
         }
@@ -228,7 +228,7 @@ impl Back<'_> {
         Ok(user.is_some_and(|user| !user.usage_location.is_empty()))
     }
 
-    async fn licenses(&self, image: &Image) -> Result<Way, Halt> {
+    async fn licenses(&self, image: &Image) -> Result<Way, PartnerCenterError> {
         if self.session.user_of_id(&image.customer, &image.id).await?.is_none() {
             return Ok(Way::Kept);
         }
@@ -257,7 +257,7 @@ impl Back<'_> {
     }
 
     /// A role that was given, or taken by an undo. That of a user who was made with it goes with the user.
-    async fn role(&self, image: &Image) -> Result<Way, Halt> {
+    async fn role(&self, image: &Image) -> Result<Way, PartnerCenterError> {
         if self.session.user_of_id(&image.customer, &image.id).await?.is_none() {
             return Ok(Way::Done);
         }

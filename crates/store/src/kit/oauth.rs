@@ -35,7 +35,7 @@ const DAILY: i64 = 24 * 3600 * 1000;
 
 /// Whom a token speaks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Speaker {
+pub enum TokenKind {
     /// The application.
     App,
     /// The application and a user.
@@ -109,7 +109,7 @@ pub struct Tokens {
     given: Option<Secret>,
     clock: Clock,
     // Held while a token is being got, so that one request gets it for everybody who waits.
-    kept: Mutex<HashMap<Speaker, KeptToken>>,
+    kept: Mutex<HashMap<TokenKind, KeptToken>>,
     /// The refresh token that replaced one that came from a command.
     replaced: Mutex<Option<Secret>>,
     /// When the end of the refresh token was looked at.
@@ -157,11 +157,11 @@ impl Tokens {
     }
 
     /// A token that is good for a while yet.
-    async fn get(&self, speaker: Speaker) -> Result<Secret, AuthError> {
+    async fn get(&self, token_kind: TokenKind) -> Result<Secret, AuthError> {
         if let Some(token) = &self.given {
             return Ok(token.clone());
         }
-        let token = self.kept_or_new(speaker).await?;
+        let token = self.kept_or_new(token_kind).await?;
         // Afterwards: the refresh token may just have been replaced.
         self.mind().await;
         Ok(token)
@@ -192,14 +192,14 @@ impl Tokens {
         }
     }
 
-    async fn kept_or_new(&self, speaker: Speaker) -> Result<Secret, AuthError> {
+    async fn kept_or_new(&self, token_kind: TokenKind) -> Result<Secret, AuthError> {
         let mut kept = self.kept.lock().await;
-        if let Some(kept) = kept.get(&speaker)
+        if let Some(kept) = kept.get(&token_kind)
             && self.clock.now_millis() < kept.until_millis
         {
             return Ok(kept.token.clone());
         }
-        let granted = self.request(speaker).await?;
+        let granted = self.request(token_kind).await?;
         let life = match &granted.expires_in {
             serde_json::Value::String(text) => text.parse().unwrap_or(0),
             other => other.as_u64().unwrap_or(0),
@@ -208,7 +208,7 @@ impl Tokens {
         let good = life.saturating_sub(EARLY.min(life / 5));
         let token = granted.access_token.clone();
         kept.insert(
-            speaker,
+            token_kind,
             KeptToken {
                 token: granted.access_token,
                 until_millis: self.clock.now_millis() + good.as_millis() as i64,
@@ -220,7 +220,7 @@ impl Tokens {
     /// Sends something with a token; if that one is refused, once more with a new one.
     pub async fn with<T, E, F>(
         &self,
-        speaker: Speaker,
+        token_kind: TokenKind,
         send: impl Fn(Secret) -> F,
         is_refused: impl Fn(&E) -> bool,
     ) -> Result<T, E>
@@ -228,29 +228,29 @@ impl Tokens {
         E: From<AuthError>,
         F: Future<Output = Result<T, E>>,
     {
-        let token = self.get(speaker).await?;
+        let token = self.get(token_kind).await?;
         match send(token.clone()).await {
             Err(error) if is_refused(&error) => {
-                if !self.forget(speaker, token.reveal()).await {
+                if !self.forget(token_kind, token.reveal()).await {
                     return Err(error);
                 }
-                send(self.get(speaker).await?).await
+                send(self.get(token_kind).await?).await
             }
             other => other,
         }
     }
 
     /// Forgets a token that was refused. `false` if there is no way to get another.
-    async fn forget(&self, speaker: Speaker, token: &str) -> bool {
+    async fn forget(&self, token_kind: TokenKind, token: &str) -> bool {
         let mut kept = self.kept.lock().await;
         // Somebody else may have replaced it by now.
-        if kept.get(&speaker).is_some_and(|kept| kept.token.reveal() == token) {
-            kept.remove(&speaker);
+        if kept.get(&token_kind).is_some_and(|kept| kept.token.reveal() == token) {
+            kept.remove(&token_kind);
         }
         self.given.is_none()
     }
 
-    async fn request(&self, speaker: Speaker) -> Result<Granted, AuthError> {
+    async fn request(&self, token_kind: TokenKind) -> Result<Granted, AuthError> {
         let Self {
             provider, client_id, ..
         } = self;
@@ -260,9 +260,9 @@ impl Tokens {
             ("client_id", client_id.as_str()),
             ("client_secret", self.client_secret.reveal()),
         ]);
-        let refresh = match speaker {
-            Speaker::App => None,
-            Speaker::AppAndUser => Some(self.refresh_token().await?),
+        let refresh = match token_kind {
+            TokenKind::App => None,
+            TokenKind::AppAndUser => Some(self.refresh_token().await?),
         };
         match &refresh {
             None => form.push(("grant_type", "client_credentials")),
@@ -282,7 +282,7 @@ impl Tokens {
             let used = self.refresh.as_ref().filter(|_| refresh.is_some());
             let renewal = used.map(Refresh::how_to_renew);
             let refusal = (provider.judge)(status.as_u16(), &body, renewal.as_deref());
-            let what = format!("no token for {}: {}", named(speaker), refusal.what);
+            let what = format!("no token for {}: {}", named(token_kind), refusal.what);
             if refusal.may_pass {
                 return Err(AuthError::Unavailable(what));
             }
@@ -325,9 +325,9 @@ impl Tokens {
     }
 }
 
-fn named(speaker: Speaker) -> &'static str {
-    match speaker {
-        Speaker::App => "the application",
-        Speaker::AppAndUser => "application and user",
+fn named(token_kind: TokenKind) -> &'static str {
+    match token_kind {
+        TokenKind::App => "the application",
+        TokenKind::AppAndUser => "application and user",
     }
 }

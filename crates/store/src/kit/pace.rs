@@ -26,7 +26,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-pub use board::{BoardError, Estimate, KeyReport, KeyState, LimitBoard, Others};
+pub use board::{BoardError, KeyReport, KeyState, LimitBoard, Others, SharedEstimate};
 
 use self::keys::{PacedKeys, Turn};
 use self::sharing::Sharing;
@@ -120,12 +120,12 @@ impl PacerState {
             }
             let Some(waiter) = waiter else { continue };
             passed_over = 0;
-            let is_probe = self.keys.depart(&customer, now);
+            let is_probe = self.keys.on_send(&customer, now);
             match waiter.send(Pass::new(shared, &customer, now, is_probe)) {
                 Ok(()) => self.on_their_way += 1,
                 Err(pass) => {
                     pass.tear_up();
-                    self.keys.arrive(&customer, is_probe);
+                    self.keys.on_response(&customer, is_probe);
                 }
             }
         }
@@ -221,7 +221,7 @@ impl Pacer {
         let is_blocked = |key: &&key::PacedKey| key.blocked_until > now;
         PaceStanding {
             used: account
-                .belief
+                .estimate
                 .rate
                 .map(|rate| account.recent.rate(now) / rate.max(f64::MIN_POSITIVE)),
             customers_blocked: customers.values().filter(is_blocked).count() as u64,
@@ -310,7 +310,7 @@ impl Drop for Pass {
         }
         let mut state = self.shared.state();
         state.on_their_way -= 1;
-        state.keys.arrive(&self.customer, self.is_probe);
+        state.keys.on_response(&self.customer, self.is_probe);
         // Who waited for this place may have to wait for the time now, and has set no alarm for it.
         let next = state.pump(&self.shared, Instant::now());
         if state.lacks_alarm(next) {

@@ -8,14 +8,14 @@ use tenantry_ledger::{Artifact, Outcome, RowOutcome, RowWait};
 
 /// What becomes of a row.
 #[derive(Debug)]
-pub enum Fate {
+pub enum RowStatus {
     /// It has ended.
     Over(RowOutcome),
     /// It has not, and is looked at again.
     Waits(RowWait),
 }
 
-impl Fate {
+impl RowStatus {
     /// The row.
     pub fn row(&self) -> u64 {
         match self {
@@ -37,7 +37,7 @@ impl Fate {
 #[derive(Debug)]
 pub struct RowEnd {
     /// What becomes of it.
-    pub fate: Fate,
+    pub status: RowStatus,
     /// A password that was set, and whose it is now.
     pub password: Option<PasswordRow>,
     /// Whether that was kept with the step that set it, so that what is to be kept now replaces it.
@@ -49,14 +49,14 @@ pub struct RowEnd {
 impl RowEnd {
     /// A row that has ended so, and left nothing.
     pub fn over(outcome: RowOutcome) -> Self {
-        Fate::Over(outcome).into()
+        RowStatus::Over(outcome).into()
     }
 }
 
-impl From<Fate> for RowEnd {
-    fn from(fate: Fate) -> Self {
+impl From<RowStatus> for RowEnd {
+    fn from(status: RowStatus) -> Self {
         Self {
-            fate,
+            status,
             password: None,
             is_sealed: false,
             artifact: None,
@@ -65,7 +65,7 @@ impl From<Fate> for RowEnd {
 }
 
 /// What is said of a row that ends badly after that many of its steps were done; nothing where none was.
-pub fn halfway(done: usize) -> Option<String> {
+pub fn partially_applied(done: usize) -> Option<String> {
     match done {
         0 => None,
         1 => Some("partially applied (1 step)".to_owned()),

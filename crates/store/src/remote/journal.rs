@@ -90,7 +90,7 @@ impl Steps<'_> {
     /// Whether a row of this job has had such a step come to this.
     pub async fn is_ours(&self, step: &str, result: &str) -> Result<bool, DbError> {
         let Journal { ledger, claim, .. } = self.journal;
-        ledger.has_come_to(claim, step, result).await
+        ledger.has_result(claim, step, result).await
     }
 
     /// How many steps whose names begin so are done.

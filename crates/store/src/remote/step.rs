@@ -158,7 +158,7 @@ impl<S> Clone for Step<'_, S> {
 impl<S> Copy for Step<'_, S> {}
 
 impl<S: Sender> Step<'_, S> {
-    /// Has the step done; see [`once_telling`](Self::once_telling).
+    /// Has the step done; see [`once_keeping`](Self::once_keeping).
     pub async fn once<F, N>(
         &self,
         find: impl Fn() -> F,
@@ -170,12 +170,12 @@ impl<S: Sender> Step<'_, S> {
         N: Future<Output = Result<Option<Sending<S::Call>>, S::Error>>,
     {
         let keep = |answer: &S::Answer| keep(answer).map(Kept::from);
-        Ok(self.once_telling(find, next, keep).await?.map(|kept| kept.result))
+        Ok(self.once_keeping(find, next, keep).await?.map(|kept| kept.result))
     }
 
     /// Has the step done. `find` looks whether it has taken effect, `next` says what to send (nothing if what it is
     /// about is gone), `keep` what of the answer is to be remembered (never a secret); `None` where the answer does not say.
-    pub async fn once_telling<F, N>(
+    pub async fn once_keeping<F, N>(
         &self,
         find: impl Fn() -> F,
         next: impl Fn() -> N,

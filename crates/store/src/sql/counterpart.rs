@@ -238,7 +238,7 @@ fn request(tx: &mut dyn Tx, guid: &str, theirs: &TheirRequest, now: i64) -> Resu
     }
     let mut directory = Directory::default();
     let reference = CustomerRef::parse(&theirs.customer);
-    directory.learn(tx, std::iter::once(reference))?;
+    directory.resolve(tx, std::iter::once(reference))?;
     let customer = match directory.find(reference) {
         Ok(customer) => customer.id,
         Err(problem) => return Ok(Err(problem.to_string())),

@@ -127,7 +127,7 @@ pub async fn fix(db: &Db, found: &Discrepancies, actor: &Actor, now_millis: i64)
         let (customers, actor) = (customers.to_vec(), actor.clone());
         let fixed = db
             .write(move |tx| {
-                let fixed = mend_these(tx, &customers)?;
+                let fixed = fix_counts_of(tx, &customers)?;
                 if fixed != Fixed::default() {
                     audit::append(tx, now_millis, &entry(fixed, actor))?;
                 }
@@ -184,7 +184,7 @@ pub(super) fn count_assigned(tx: &mut dyn Tx, skus: &[(i64, String)]) -> Result<
 }
 
 /// Counts anew under the locks of the customers, as whoever changes users holds them.
-fn mend_these(tx: &mut dyn Tx, customers: &[i64]) -> Result<Fixed, DbError> {
+fn fix_counts_of(tx: &mut dyn Tx, customers: &[i64]) -> Result<Fixed, DbError> {
     let ids: Vec<Value> = customers.iter().map(|id| (*id).into()).collect();
     let places: Vec<String> = (1..=ids.len()).map(|place| format!("${place}")).collect();
     let places = places.join(", ");

@@ -139,7 +139,7 @@ enum Found {
 
 impl Directory {
     /// Looks up those it does not know yet.
-    pub(super) fn learn<'a>(
+    pub(super) fn resolve<'a>(
         &mut self,
         tx: &mut dyn Tx,
         named: impl Iterator<Item = CustomerRef<'a>>,
@@ -274,7 +274,7 @@ impl Directory {
     }
 
     /// Looks up the products of those subscriptions that it does not know yet.
-    pub(super) fn learn_products<'a>(
+    pub(super) fn resolve_products<'a>(
         &mut self,
         tx: &mut dyn Tx,
         subscriptions: impl Iterator<Item = &'a str>,

@@ -110,7 +110,7 @@ impl RecordReader for SqlReader {
         async move {
             let found = self.db.read(move |tx| {
                 let mut directory = Directory::default();
-                directory.learn(tx, std::iter::once(named.reference()))?;
+                directory.resolve(tx, std::iter::once(named.reference()))?;
                 Ok(directory.find_any(named.reference()).map(|customer| customer.id))
             });
             let found = found.await.map_err(|error| self.of_store(error))?;

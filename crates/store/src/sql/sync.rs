@@ -17,7 +17,7 @@
 //! subscription GUID, customer and SKU) and is nobody else's copy. A record that stands in the way and is no copy is
 //! left alone, and what could not be copied because of it is told by name.
 
-mod fate;
+mod decision;
 mod known;
 mod originals;
 mod page;

@@ -3,7 +3,7 @@
 use tenantry_jobs::Problem;
 
 use super::session::{Decision, Task, UnitOfWork, no_free_seats};
-use super::{Context, Previewed, halves};
+use super::{BlockPreview, Context, halves};
 use crate::administrators::unapproved;
 use crate::doubts::Doubts;
 use crate::{Applied, Expected, Preview, SeatNeed, Verdict, drifted, rejected, unchanged};
@@ -14,7 +14,7 @@ use tenantry_ledger::{Outcome, RowOutcome, RowWait};
 pub(super) fn preview<'t>(
     session: &mut UnitOfWork<'_>,
     lists: impl Iterator<Item = &'t [Box<dyn Task>]> + Clone,
-) -> Result<Vec<Previewed>, DbError> {
+) -> Result<Vec<BlockPreview>, DbError> {
     let every: Vec<&dyn Task> = lists.clone().flat_map(all).collect();
     if !every.is_empty() {
         load(session, &every)?;
@@ -22,7 +22,7 @@ pub(super) fn preview<'t>(
     lists.map(|tasks| preview_list(session, tasks)).collect()
 }
 
-fn preview_list(session: &mut UnitOfWork<'_>, tasks: &[Box<dyn Task>]) -> Result<Previewed, DbError> {
+fn preview_list(session: &mut UnitOfWork<'_>, tasks: &[Box<dyn Task>]) -> Result<BlockPreview, DbError> {
     let (mut previews, mut needs) = (Vec::with_capacity(tasks.len()), Vec::new());
     for task in tasks {
         let decision = task.decide(session)?;
@@ -43,7 +43,7 @@ fn preview_list(session: &mut UnitOfWork<'_>, tasks: &[Box<dyn Task>]) -> Result
             note,
         });
     }
-    Ok(Previewed { previews, needs })
+    Ok(BlockPreview { previews, needs })
 }
 
 /// Does what the rows ask for. Rows that are not as expected are refused, and so are those that a unique key refuses.

@@ -77,7 +77,7 @@ fn markers_state_what_can_be_checked() {
         Ok::<_, String>(statement.contradicts(&path, &mut file).expect("read"))
     };
     let hash = {
-        let mut meter = Meter::default();
+        let mut meter = StreamHasher::default();
         meter.pass(b"a,b\n1,2\n3,4\n");
         meter.sha256().to_string()
     };

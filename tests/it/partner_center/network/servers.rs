@@ -136,7 +136,7 @@ async fn tunnel(mut client: TcpStream, place: SocketAddr, asked: Arc<Mutex<Vec<S
 
 /// What becomes of a connection.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Fate {
+pub(super) enum ReplyMode {
     /// It is reset when the request has been read.
     Reset,
     /// Nothing ever comes.
@@ -150,13 +150,13 @@ pub(super) enum Fate {
 }
 
 /// Each connection comes to the next of these ends, and the last one again and again.
-pub(super) async fn unreliable(fates: Vec<Fate>) -> (String, JoinSet<()>) {
+pub(super) async fn unreliable(fates: Vec<ReplyMode>) -> (String, JoinSet<()>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
     let base = format!("http://{}", listener.local_addr().expect("an address"));
     let mut serving = JoinSet::new();
     serving.spawn(async move {
         let mut connections = JoinSet::new();
-        let (mut fates, mut last) = (fates.into_iter(), Fate::Fine);
+        let (mut fates, mut last) = (fates.into_iter(), ReplyMode::Fine);
         while let Ok((client, _)) = listener.accept().await {
             last = fates.next().unwrap_or(last);
             connections.spawn(meet(client, last));
@@ -165,28 +165,28 @@ pub(super) async fn unreliable(fates: Vec<Fate>) -> (String, JoinSet<()>) {
     (base, serving)
 }
 
-async fn meet(mut client: TcpStream, fate: Fate) {
+async fn meet(mut client: TcpStream, mode: ReplyMode) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let Ok(byte) = client.read_u8().await else { return };
         head.push(byte);
     }
     let begun = |length: &str| format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{length}\r\n");
-    match fate {
-        Fate::Reset => client.set_zero_linger().expect("an option"),
-        Fate::Silence => std::future::pending().await,
-        Fate::HalfAnAnswer => {
+    match mode {
+        ReplyMode::Reset => client.set_zero_linger().expect("an option"),
+        ReplyMode::Silence => std::future::pending().await,
+        ReplyMode::HalfAnAnswer => {
             let _ = client
                 .write_all(format!("{}{{", begun("Content-Length: 400\r\n")).as_bytes())
                 .await;
             let _ = client.shutdown().await;
         }
-        Fate::Endless => {
+        ReplyMode::Endless => {
             let _ = client.write_all(begun("").as_bytes()).await;
             let blanks = vec![b' '; 65_536];
             while client.write_all(&blanks).await.is_ok() {}
         }
-        Fate::Fine => {
+        ReplyMode::Fine => {
             let body = r#"{"items":[]}"#;
             let length = format!("Content-Length: {}\r\n", body.len());
             let _ = client.write_all(format!("{}{body}", begun(&length)).as_bytes()).await;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tenantry_ledger::Outcome;
-use tenantry_partner_center::Speaker;
+use tenantry_partner_center::TokenKind;
 use tenantry_store::Verdict;
 
 use super::server::{CUSTOMER, Says, USER, Wire, list};
@@ -104,7 +104,7 @@ async fn errors_say_what_they_say() {
             is_it.then(|| Says::json(status, &body))
         })
         .await;
-        let told = wire.store.check(Speaker::App).await.expect_err(file);
+        let told = wire.store.check(TokenKind::App).await.expect_err(file);
         let said = said
             .into_iter()
             .find(|said| !said.is_empty())
@@ -129,7 +129,7 @@ async fn tokens_are_taken_from_either_endpoint() {
     {
         let expected = format!("Bearer {}", text(&token, "/access_token"));
         let wire = saying(vec![("oauth2/token", token)]).await;
-        let _ = wire.store.check(Speaker::AppAndUser).await;
+        let _ = wire.store.check(TokenKind::AppAndUser).await;
         assert_eq!(wire.last("GET /v1/customers").header("Authorization"), expected);
     }
 }

@@ -243,13 +243,13 @@ fn usual(heard: &Heard) -> Option<Says> {
     let (method, path) = heard.line.split_once(' ')?;
     Some(match (method, path) {
         ("POST", "/partner.example/oauth2/token") => {
-            let speaker = if heard.body.to_string().contains("refresh_token=") {
+            let token_kind = if heard.body.to_string().contains("refresh_token=") {
                 "user"
             } else {
                 "app"
             };
             Says::ok(
-                &json!({ "token_type": "Bearer", "expires_in": "3599", "access_token": format!("token-of-{speaker}") }),
+                &json!({ "token_type": "Bearer", "expires_in": "3599", "access_token": format!("token-of-{token_kind}") }),
             )
         }
         ("POST", "/v1/validations/address") => Says::ok(&json!({ "status": "Verified" })),

@@ -309,7 +309,7 @@ async fn a_doubtful_value_is_refused_once_the_store_holds_another() {
     for job in jobs {
         let job = crate::place::Work::on(&store.ledger, &job)
             .stores(&store.stores)
-            .until_at_rest()
+            .until_idle()
             .await;
         assert_eq!(job.counts.rejected, 1, "{:?}", outcomes(&store.ledger, &job).await);
     }

@@ -161,7 +161,7 @@ async fn refuses_what_is_no_longer_as_planned(store: Store) {
         }
         let job = env.approved(case.kind, case.rows).await;
         env.applies(case.meanwhile.0, case.meanwhile.1).await;
-        let job = env.until_at_rest(&job).await;
+        let job = env.until_idle(&job).await;
         let ends = env.ends(&job).await;
         let is_right = matches!(ends.as_slice(), [first, second]
             if first.starts_with("drifted the store has changed since the plan; now ") && second == case.end);

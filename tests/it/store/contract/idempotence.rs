@@ -30,11 +30,11 @@ async fn the_same_file_is_the_same_job_until_it_has_ended(store: Store) {
     let (first, _) = submit().await;
     assert_eq!(submit().await, (first, false));
     let job = env.ledger.job(first).await.expect("asked").expect("there");
-    env.until_at_rest(&job).await;
+    env.until_idle(&job).await;
     let (second, is_new) = submit().await;
     assert!(is_new && second != first);
     let job = env.ledger.job(second).await.expect("asked").expect("there");
-    let job = env.until_at_rest(&job).await;
+    let job = env.until_idle(&job).await;
     assert_eq!(env.ends(&job).await, ["unchanged", "unchanged"]);
 }
 
@@ -55,7 +55,7 @@ mod key {
         };
         let (first, _) = id(&submit(USERS).await.expect("submitted"));
         let job = env.ledger.job(first).await.expect("asked").expect("there");
-        env.until_at_rest(&job).await;
+        env.until_idle(&job).await;
         assert_eq!(id(&submit(USERS).await.expect("submitted")), (first, false));
         let Err(error) = submit(&USERS.replace("Four", "Quattro")).await else {
             panic!("the key stands for other rows")
@@ -78,15 +78,11 @@ mod redelivered {
             )
             .await;
         // Several are told of it at once, and somebody later.
-        tokio::join!(
-            env.until_at_rest(&job),
-            env.until_at_rest(&job),
-            env.until_at_rest(&job)
-        );
+        tokio::join!(env.until_idle(&job), env.until_idle(&job), env.until_idle(&job));
         let done = env.finish(&job).await;
         assert_eq!(done.counts.applied, 2);
         let passwords = env.passwords().await;
-        let again = env.until_at_rest(&job).await;
+        let again = env.until_idle(&job).await;
         assert_eq!(again.counts.applied, 2);
         assert_eq!(env.passwords().await, passwords);
     }
@@ -116,7 +112,7 @@ mod retried {
             .queued()
             .expect("a retry");
         let retry = env.ledger.job(retry).await.expect("asked").expect("there");
-        let retry = env.until_at_rest(&retry).await;
+        let retry = env.until_idle(&retry).await;
         assert_eq!(env.ends(&retry).await, ["unchanged", "applied"]);
         assert!(
             env.ledger

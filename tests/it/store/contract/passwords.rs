@@ -52,7 +52,7 @@ async fn sealed(env: &StoreUnderTest, kind: &str, rows: &str) -> (Job, u64) {
         panic!("{kind} was not queued")
     };
     let job = env.ledger.job(id).await.expect("asked").expect("there");
-    let job = env.until_at_rest(&job).await;
+    let job = env.until_idle(&job).await;
     let mut accounts = 0;
     for part in env.ledger.sealed_parts(&job).await.expect("asked") {
         let sealed = env.ledger.sealed_passwords(&job, part).await.expect("asked");

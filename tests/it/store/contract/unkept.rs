@@ -48,7 +48,7 @@ async fn columns_that_are_not_kept_are_told_once_or_left_out(store: Store) {
             (!unkept.is_empty()).then(|| unkept.join(", ")).as_deref(),
             "{kind} on {store:?}"
         );
-        let job = env.until_at_rest(&job).await;
+        let job = env.until_idle(&job).await;
         let ends = env.ends(&job).await;
         // Of a row that only names what is not kept, nothing is left to be done.
         let nothing_left = kind == "update-account" && !unkept.is_empty();

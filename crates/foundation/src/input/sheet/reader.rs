@@ -10,7 +10,7 @@ use tenantry_jobs::{did_you_mean, nearest};
 
 use super::super::InputLimits;
 use super::super::block::Block;
-use super::super::digest::Meter;
+use super::super::digest::StreamHasher;
 use super::super::error::{InputError, Position, code};
 use super::super::source::TextSource;
 use super::formatted::{self, Formatted, MOST_COLUMNS};
@@ -35,7 +35,7 @@ pub(super) struct OpenedSheet {
     pub(super) shown: Vec<String>,
     /// What is hidden in each sheet, by its name.
     pub(super) hidden: Arc<BySheet>,
-    pub(super) meter: Meter,
+    pub(super) meter: StreamHasher,
 }
 
 /// A sheet to be read from its beginning, until nobody takes its rows any more.
@@ -108,7 +108,7 @@ fn open(
     mut source: TextSource,
     limits: InputLimits,
     wanted: Option<&str>,
-) -> Result<(Workbook, String, BySheet, Meter), InputError> {
+) -> Result<(Workbook, String, BySheet, StreamHasher), InputError> {
     let mut copy = SpooledTempFile::new(IN_MEMORY);
     let mut chunk = vec![0; 128 << 10];
     let cannot = |file: &str, error: std::io::Error| {
@@ -198,7 +198,7 @@ impl SheetRows<'_> {
     fn send(&mut self, book: &mut Workbook, rows: &BlockSender) -> Result<(), InputError> {
         self.formatted = self.formats(book)?;
         let cells = book.worksheet_cells_reader(self.name);
-        let mut cells = cells.map_err(|error| explain(self.file, &error).of_sheet(Some(self.name)))?;
+        let mut cells = cells.map_err(|error| explain(self.file, &error).in_sheet(Some(self.name)))?;
         let mut row: Option<u32> = None;
         let mut mark = self.batch.cells.mark();
         let mut last = None;
@@ -249,7 +249,7 @@ impl SheetRows<'_> {
 
     fn formats(&self, book: &mut Workbook) -> Result<Formatted, InputError> {
         let cells = book.worksheet_cells_reader(self.name);
-        let cells = cells.map_err(|error| explain(self.file, &error).of_sheet(Some(self.name)))?;
+        let cells = cells.map_err(|error| explain(self.file, &error).in_sheet(Some(self.name)))?;
         // What is damaged in the sheet is told where its rows are read.
         match formatted::of(cells) {
             Ok(formatted) => Ok(formatted),
@@ -309,7 +309,7 @@ impl SheetRows<'_> {
             let message = format!("a cell after this row holds the error `{value}`, which has no value to read");
             return self.fault(row.unwrap_or_default(), code::BAD_WORKBOOK, message);
         }
-        let error = explain(self.file, error).of_sheet(Some(self.name));
+        let error = explain(self.file, error).in_sheet(Some(self.name));
         match row {
             Some(row) => error.at(position(row)),
             None => error,
@@ -318,7 +318,7 @@ impl SheetRows<'_> {
 
     fn fault(&self, row: u32, code: &'static str, message: impl Into<String>) -> InputError {
         InputError::new(self.file, code, message)
-            .of_sheet(Some(self.name))
+            .in_sheet(Some(self.name))
             .at(position(row))
     }
 }

@@ -31,7 +31,7 @@ struct SeenSorts {
 
 impl Sorts {
     /// Learns from a row whose cells stand in their columns.
-    pub(super) fn learn(&mut self, row: &RowView<'_>) {
+    pub(super) fn observe(&mut self, row: &RowView<'_>) {
         if self.rows == LEARNED {
             return;
         }

@@ -22,7 +22,7 @@ pub(super) struct Widths {
 
 impl Widths {
     /// Counts a row that is not in doubt.
-    pub(super) fn learn(&mut self, len: usize) {
+    pub(super) fn observe(&mut self, len: usize) {
         if let Some((_, rows)) = self.counted.iter_mut().find(|(width, _)| *width == len) {
             *rows += 1;
         } else if self.counted.len() < COUNTED {
@@ -53,7 +53,7 @@ impl Widths {
             counted: self.counted.clone(),
             doubted: Vec::new(),
         };
-        self.doubted.iter().chain(next).for_each(|width| around.learn(*width));
+        self.doubted.iter().chain(next).for_each(|width| around.observe(*width));
         let most = around
             .counted
             .iter()

@@ -1,7 +1,7 @@
 //! A shared board on which workers keep what they felt of limits: each key's rate, until when it is blocked, and who needs
 //! how much of it.
 //!
-//! What is put up of a key is kept by these rules. The estimate of the higher turn holds; where the turns are the same, the
+//! What is put up of a key is kept by these rules. The estimate of the higher version holds; where the turns are the same, the
 //! higher rate with its ceiling, and the longer block. What a worker needs is forgotten once the worker has been silent
 //! for two seconds, and all of it when nobody has asked for an hour.
 
@@ -27,13 +27,13 @@ pub struct BoardError(pub String);
 
 /// What is thought of a limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Estimate {
+pub struct SharedEstimate {
     /// Calls per second of all workers, once a limit was met.
     pub rate: Option<f64>,
     /// Where the limit is thought to be, in calls per second; 0 as long as none was met.
     pub ceiling: f64,
     /// How often the estimate was changed by events.
-    pub turn: u64,
+    pub version: u64,
 }
 
 /// What a worker thinks and needs of a key.
@@ -42,7 +42,7 @@ pub struct KeyReport {
     /// The key's name: 32 hexadecimal digits that do not tell whose it is.
     pub name: String,
     /// What this worker thinks of the limit.
-    pub estimate: Estimate,
+    pub estimate: SharedEstimate,
     /// How long nobody may call from now on.
     pub blocked_for: Duration,
     /// Calls per second of this worker.
@@ -55,7 +55,7 @@ pub struct KeyReport {
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeyState {
     /// What is thought of the limit.
-    pub estimate: Estimate,
+    pub estimate: SharedEstimate,
     /// How long nobody may call from now on.
     pub blocked_for: Duration,
     /// What the workers but the one that asks do with it.

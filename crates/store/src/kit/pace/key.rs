@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::board::{Estimate, Others};
+use super::board::{Others, SharedEstimate};
 use super::recent::Recent;
 
 /// No key is slower than this, in calls per second.
@@ -26,8 +26,8 @@ const GUESS: f64 = 1.6;
 /// How much slower after the limit was met where it was expected.
 const STEP_BACK: f64 = 0.97;
 /// A rate near to the limit grows this rarely at first, and this rarely at last.
-const CALM: Duration = Duration::from_secs(8);
-const CALMEST: Duration = Duration::from_secs(240);
+const HOLD: Duration = Duration::from_secs(8);
+const LONGEST_HOLD: Duration = Duration::from_secs(240);
 /// As long as it is a guess where the limit is, there is no reason to be slow.
 const UNSURE: Duration = Duration::ZERO;
 /// Calls that may go ahead of their time, and how far.
@@ -48,41 +48,41 @@ const IDLE: Duration = Duration::from_secs(10);
 
 /// What is thought of a limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Belief {
+pub(super) struct LimitEstimate {
     /// Calls per second of all workers, once a limit is known.
     pub(super) rate: Option<f64>,
     /// Where the limit is thought to be.
     ceiling: f64,
     /// How long a rate near to it stays as it is.
-    calm: Duration,
+    hold: Duration,
     /// How often it has been changed by events: the higher one holds where two workers differ.
-    turn: u64,
+    version: u64,
 }
 
-impl Belief {
+impl LimitEstimate {
     pub(super) const NONE: Self = Self {
         rate: None,
         ceiling: 0.0,
-        calm: CALM,
-        turn: 0,
+        hold: HOLD,
+        version: 0,
     };
 
-    pub(super) fn told(estimate: Estimate) -> Self {
-        let Estimate { rate, ceiling, turn } = estimate;
+    pub(super) fn from_shared(estimate: SharedEstimate) -> Self {
+        let SharedEstimate { rate, ceiling, version } = estimate;
         Self {
             rate,
             ceiling,
-            turn,
+            version,
             ..Self::NONE
         }
     }
 
     /// What of it is told to others.
-    pub(super) fn estimate(&self) -> Estimate {
-        Estimate {
+    pub(super) fn shared(&self) -> SharedEstimate {
+        SharedEstimate {
             rate: self.rate,
             ceiling: self.ceiling,
-            turn: self.turn,
+            version: self.version,
         }
     }
 }
@@ -98,7 +98,7 @@ struct Peak {
 /// A limit that is felt for.
 #[derive(Debug)]
 pub(super) struct PacedKey {
-    pub(super) belief: Belief,
+    pub(super) estimate: LimitEstimate,
     pub(super) others: Others,
     /// What others know of it is still to be read.
     pub(super) awaits_board: bool,
@@ -121,13 +121,13 @@ pub(super) struct PacedKey {
     pub(super) recent: Recent,
     peak: Peak,
     /// When a refusal of it was last put down to the account for want of calls.
-    pub(super) excused_at: Option<Instant>,
+    pub(super) attributed_to_account_at: Option<Instant>,
 }
 
 impl PacedKey {
-    pub(super) fn new(belief: Belief, now: Instant) -> Self {
+    pub(super) fn new(estimate: LimitEstimate, now: Instant) -> Self {
         Self {
-            belief,
+            estimate,
             others: Others::default(),
             awaits_board: false,
             blocked_until: now,
@@ -147,19 +147,19 @@ impl PacedKey {
                 second: 0,
                 minute: 0,
             },
-            excused_at: None,
+            attributed_to_account_at: None,
         }
     }
 
     /// A key that is thought to have the limit of another one.
     pub(super) fn like(other: &Self, now: Instant) -> Self {
-        let belief = Belief::told(Estimate {
-            turn: 0,
-            ..other.belief.estimate()
+        let estimate = LimitEstimate::from_shared(SharedEstimate {
+            version: 0,
+            ..other.estimate.shared()
         });
         Self {
             window: other.window,
-            ..Self::new(belief, now)
+            ..Self::new(estimate, now)
         }
     }
 
@@ -177,14 +177,14 @@ impl PacedKey {
 
     /// Calls a second that are left to this worker.
     fn rate(&self) -> Option<f64> {
-        let rate = self.belief.rate?;
+        let rate = self.estimate.rate?;
         let left = (rate - self.others.satisfied).max(rate * 0.1);
         Some((left / f64::from(self.others.backlogged_workers + 1)).max(SLOWEST / 2.0))
     }
 
     /// Whether a call may go, as far as that is not a matter of time.
     pub(super) fn has_room(&self) -> bool {
-        !self.awaits_board && (self.belief.rate.is_some() || f64::from(self.on_their_way) < self.open)
+        !self.awaits_board && (self.estimate.rate.is_some() || f64::from(self.on_their_way) < self.open)
     }
 
     /// When the next call may go; who was called less than others may go ahead of the time.
@@ -197,7 +197,7 @@ impl PacedKey {
         due.max(self.blocked_until)
     }
 
-    pub(super) fn depart(&mut self, now: Instant) {
+    pub(super) fn on_send(&mut self, now: Instant) {
         if now.saturating_duration_since(self.called_at) > IDLE && now > self.blocked_until {
             (self.since, self.answered) = (now, 0);
         }
@@ -213,7 +213,7 @@ impl PacedKey {
     }
 
     /// A call is back, or was lost.
-    pub(super) fn arrive(&mut self) {
+    pub(super) fn on_response(&mut self) {
         self.on_their_way = self.on_their_way.saturating_sub(1);
     }
 
@@ -234,31 +234,31 @@ impl PacedKey {
         }
         self.peak.second = self.peak.second.max(self.recent.second_or_two(now));
         self.peak.minute = self.peak.minute.max(self.recent.minute(now));
-        let Some(rate) = self.belief.rate else {
+        let Some(rate) = self.estimate.rate else {
             self.open += 1.0 / self.open;
             return;
         };
         if !self.is_bound || now < self.blocked_until {
             return;
         }
-        let ceiling = self.belief.ceiling;
+        let ceiling = self.estimate.ceiling;
         // A window tells nothing before it is full.
         let soon = Duration::from_secs(1).max(self.window / 8);
         let (growth, every) = if rate < ceiling * 0.9 {
             (1.10, soon)
-        } else if rate < ceiling * 0.98 || rate > ceiling * 1.05 || self.belief.calm == UNSURE {
+        } else if rate < ceiling * 0.98 || rate > ceiling * 1.05 || self.estimate.hold == UNSURE {
             (1.02, soon)
         } else {
-            (1.005, self.belief.calm.max(soon))
+            (1.005, self.estimate.hold.max(soon))
         };
         if now.saturating_duration_since(self.grown_at) >= every {
-            self.belief.rate = Some(rate * growth);
+            self.estimate.rate = Some(rate * growth);
             self.grown_at = now;
         }
     }
 
     /// "Too many"; what was thought before is returned. Calls that were on their way together meet one limit together.
-    pub(super) fn was_throttled(&mut self, now: Instant, until: Instant) -> Option<Belief> {
+    pub(super) fn was_throttled(&mut self, now: Instant, until: Instant) -> Option<LimitEstimate> {
         if now < self.blocked_until {
             // Told in whole seconds, the shorter of two waits for the same thing is nearer to the truth.
             let nearer = self.blocked_until.min(until);
@@ -266,20 +266,20 @@ impl PacedKey {
             self.block(if is_same { nearer } else { self.blocked_until.max(until) });
             return None;
         }
-        let before = self.belief;
+        let before = self.estimate;
         let wait = until.saturating_duration_since(now);
         let whole = until.saturating_duration_since(self.since).as_secs_f64().max(0.1);
         let measured = self.measured(now, wait, whole);
         let unsure = (whole / (whole - ROUNDING).max(0.1)).clamp(1.02, GUESS);
-        let (rate, ceiling, calm) = match before.rate {
+        let (rate, ceiling, hold) = match before.rate {
             None => {
-                let calm = if wait > SHORT { CALM } else { UNSURE };
-                (measured, measured * unsure, calm)
+                let hold = if wait > SHORT { HOLD } else { UNSURE };
+                (measured, measured * unsure, hold)
             }
             // Far too fast: the window was full long before its end, or a bucket empty as soon as it was not.
             Some(rate) if measured < rate * 0.85 && wait > SHORT => {
                 let rate = measured.max(rate * 0.2);
-                (rate, rate * 1.02, CALM)
+                (rate, rate * 1.02, HOLD)
             }
             // Met again at once, it is the farther below the more often that happens.
             Some(rate) if whole < AT_ONCE => {
@@ -287,26 +287,26 @@ impl PacedKey {
                 (
                     rate * (1.0 - (1.0 - STEP_BACK) * f64::from(1 << self.hits)),
                     rate * STEP_BACK,
-                    CALM,
+                    HOLD,
                 )
             }
             // Where it was expected: it is hardly below.
             Some(rate) => {
                 self.hits = 0;
                 let is_confirmed = (rate / before.ceiling - 1.0).abs() < 0.04;
-                let calm = if is_confirmed {
-                    (before.calm * 2).clamp(CALM, CALMEST)
+                let hold = if is_confirmed {
+                    (before.hold * 2).clamp(HOLD, LONGEST_HOLD)
                 } else {
-                    CALM
+                    HOLD
                 };
-                (rate * STEP_BACK, rate * 0.985, calm)
+                (rate * STEP_BACK, rate * 0.985, hold)
             }
         };
-        self.belief = Belief {
+        self.estimate = LimitEstimate {
             rate: Some(rate.max(SLOWEST)),
             ceiling,
-            calm,
-            turn: before.turn + 1,
+            hold,
+            version: before.version + 1,
         };
         self.window = wait.max(self.window.mul_f64(0.8));
         self.block(until);
@@ -337,31 +337,31 @@ impl PacedKey {
     }
 
     /// Thinks something else from now on.
-    pub(super) fn rethink(&mut self, belief: Belief) {
-        let turn = self.belief.turn.max(belief.turn) + 1;
-        self.belief = Belief { turn, ..belief };
+    pub(super) fn rethink(&mut self, estimate: LimitEstimate) {
+        let version = self.estimate.version.max(estimate.version) + 1;
+        self.estimate = LimitEstimate { version, ..estimate };
     }
 
     /// It was not this key after all.
-    pub(super) fn unblock(&mut self, belief: Belief, now: Instant) {
-        self.rethink(belief);
+    pub(super) fn unblock(&mut self, estimate: LimitEstimate, now: Instant) {
+        self.rethink(estimate);
         self.block(now);
     }
 
     /// What all workers together think; `block` is how long nobody may call from now on.
-    pub(super) fn adopt(&mut self, told: Belief, block: Duration, now: Instant) {
+    pub(super) fn adopt(&mut self, told: LimitEstimate, block: Duration, now: Instant) {
         let until = now + block;
-        if told.turn > self.belief.turn {
-            self.belief = Belief {
-                calm: self.belief.calm,
+        if told.version > self.estimate.version {
+            self.estimate = LimitEstimate {
+                hold: self.estimate.hold,
                 ..told
             };
             if until > now || self.blocked_until > now {
                 self.block(until);
             }
-        } else if told.turn == self.belief.turn {
-            if told.rate > self.belief.rate {
-                (self.belief.rate, self.grown_at) = (told.rate, now);
+        } else if told.version == self.estimate.version {
+            if told.rate > self.estimate.rate {
+                (self.estimate.rate, self.grown_at) = (told.rate, now);
             }
             // What comes back of one's own is a little late.
             if until > self.blocked_until + Duration::from_millis(100) && !block.is_zero() {

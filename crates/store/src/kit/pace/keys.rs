@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::key::{Belief, PacedKey};
+use super::key::{LimitEstimate, PacedKey};
 
 /// Longer waits are no matter of a bucket that fills soon.
 const LONG: Duration = Duration::from_secs(2);
@@ -44,7 +44,7 @@ struct Doubt {
     is_long: bool,
     refused: Vec<RefusedCall>,
     /// What was thought of the account, if it was the account's.
-    account_before: Option<Belief>,
+    account_before: Option<LimitEstimate>,
     /// A customer that was hardly called was refused, too.
     is_proven: bool,
     /// Somebody else's call is on its way to find out.
@@ -56,8 +56,8 @@ struct Doubt {
 #[derive(Debug)]
 struct RefusedCall {
     customer: String,
-    before: Belief,
-    after: Belief,
+    before: LimitEstimate,
+    after: LimitEstimate,
 }
 
 /// The account's key and its customers'.
@@ -71,7 +71,7 @@ pub(super) struct PacedKeys {
 impl PacedKeys {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            account: PacedKey::new(Belief::NONE, now),
+            account: PacedKey::new(LimitEstimate::NONE, now),
             customers: HashMap::new(),
             doubt: None,
         }
@@ -83,12 +83,12 @@ impl PacedKeys {
             return false;
         }
         let by_rate = |one: &&PacedKey, other: &&PacedKey| {
-            let order = one.belief.rate.partial_cmp(&other.belief.rate);
+            let order = one.estimate.rate.partial_cmp(&other.estimate.rate);
             order.unwrap_or(std::cmp::Ordering::Equal)
         };
         let mut key = match self.customers.values().max_by(by_rate) {
             Some(fastest) if !customer.is_empty() => PacedKey::like(fastest, now),
-            _ => PacedKey::new(Belief::NONE, now),
+            _ => PacedKey::new(LimitEstimate::NONE, now),
         };
         // What is about no customer has no limit but the account's.
         key.awaits_board = is_shared && !customer.is_empty();
@@ -124,10 +124,10 @@ impl PacedKeys {
     }
 
     /// A call goes on its way; whether it is to find something out.
-    pub(super) fn depart(&mut self, customer: &str, now: Instant) -> bool {
-        self.account.depart(now);
+    pub(super) fn on_send(&mut self, customer: &str, now: Instant) -> bool {
+        self.account.on_send(now);
         if let Some(key) = self.customers.get_mut(customer) {
-            key.depart(now);
+            key.on_send(now);
         }
         match &mut self.doubt {
             Some(doubt) if doubt.is_long && now < doubt.until => {
@@ -141,10 +141,10 @@ impl PacedKeys {
     }
 
     /// A call is back, or was lost.
-    pub(super) fn arrive(&mut self, customer: &str, was_probe: bool) {
-        self.account.arrive();
+    pub(super) fn on_response(&mut self, customer: &str, was_probe: bool) {
+        self.account.on_response();
         if let Some(key) = self.customers.get_mut(customer) {
-            key.arrive();
+            key.on_response();
         }
         if let Some(doubt) = self.doubt.as_mut().filter(|_| was_probe) {
             doubt.is_probing = false;
@@ -185,15 +185,15 @@ impl PacedKeys {
             return;
         };
         let is_excused = key
-            .excused_at
+            .attributed_to_account_at
             .is_some_and(|at| now.saturating_duration_since(at) < EXCUSED);
         let speaks_for_account = is_light && !is_excused;
         // The limit that is known, and that calls wait for, is likelier than one that nobody has met.
-        let is_accounts = before.rate.is_none() && self.account.belief.rate.is_some() && self.account.is_bound();
+        let is_accounts = before.rate.is_none() && self.account.estimate.rate.is_some() && self.account.is_bound();
         let refused = RefusedCall {
             customer: customer.to_owned(),
             before,
-            after: key.belief,
+            after: key.estimate,
         };
         let doubt = self.doubt.get_or_insert_with(|| Doubt {
             refused_at: sent + now.saturating_duration_since(sent) / 2,
@@ -214,7 +214,7 @@ impl PacedKeys {
             None => doubt.refused.push(refused),
         }
         if speaks_for_account {
-            key.excused_at = Some(now);
+            key.attributed_to_account_at = Some(now);
         }
         if speaks_for_account || is_accounts || doubt.refused.len() >= MANY {
             doubt.is_proven = speaks_for_account;

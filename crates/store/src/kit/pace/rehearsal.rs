@@ -225,8 +225,8 @@ async fn so_is_a_limit_of_the_account_and_one_above_the_other() {
 /// Whose limits were felt: the account's, and of how many customers.
 fn felt(pacer: &Pacer) -> (bool, usize) {
     let state = pacer.shared.state();
-    let limited = state.keys.customers.values().filter(|key| key.belief.rate.is_some());
-    (state.keys.account.belief.rate.is_some(), limited.count())
+    let limited = state.keys.customers.values().filter(|key| key.estimate.rate.is_some());
+    (state.keys.account.estimate.rate.is_some(), limited.count())
 }
 
 #[tokio::test(start_paused = true)]

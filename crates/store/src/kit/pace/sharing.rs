@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::board::{BoardError, KeyReport, KeyState, LimitBoard};
-use super::key::{Belief, PacedKey};
+use super::key::{LimitEstimate, PacedKey};
 use super::{PacerState, Shared};
 use tenantry_foundation::tasks;
 
@@ -118,14 +118,14 @@ impl Exchange {
 fn take(key: &mut PacedKey, told: &KeyState, now: Instant) {
     key.others = told.others;
     key.awaits_board = false;
-    key.adopt(Belief::told(told.estimate), told.blocked_for, now);
+    key.adopt(LimitEstimate::from_shared(told.estimate), told.blocked_for, now);
 }
 
 /// What there is to put up of a key, but for its name.
 fn report(key: &PacedKey, now: Instant, waits: bool) -> KeyReport {
     KeyReport {
         name: String::new(),
-        estimate: key.belief.estimate(),
+        estimate: key.estimate.shared(),
         blocked_for: key.blocked_until.saturating_duration_since(now),
         calls: key.recent.rate(now),
         is_backlogged: waits && key.is_bound(),

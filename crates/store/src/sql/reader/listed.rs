@@ -36,7 +36,7 @@ pub(super) fn read(
         after = Some(PageEnd::of(last, &paged)?);
         let is_last = (page.len() as u64) < rows;
         left -= page.len() as u64;
-        customers.learn(tx, query.kind, &page)?;
+        customers.resolve(tx, query.kind, &page)?;
         for rows in page.chunks_mut(PART) {
             let record = |row| record(&paged, query.kind, row, &customers, &part_numbers);
             let records = rows.iter_mut().map(record).collect::<Result<Vec<_>, _>>()?;
@@ -69,7 +69,7 @@ struct KnownCustomers(HashMap<i64, Arc<CustomerHead>>);
 
 impl KnownCustomers {
     /// Looks up those of a page that it does not know. Customers themselves are told by their own rows.
-    fn learn(&mut self, tx: &mut dyn Tx, kind: RecordKind, page: &[Row]) -> Result<(), DbError> {
+    fn resolve(&mut self, tx: &mut dyn Tx, kind: RecordKind, page: &[Row]) -> Result<(), DbError> {
         if kind == RecordKind::Customer {
             return Ok(());
         }

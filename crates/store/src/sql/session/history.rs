@@ -80,7 +80,7 @@ impl UnitOfWork<'_> {
             return Ok(false);
         }
         let since: Vec<&RecordChange> = changes.iter().filter(|change| change.job > job).collect();
-        Ok(comes_to_nothing(&since, user))
+        Ok(cancel_out(&since, user))
     }
 }
 
@@ -113,7 +113,7 @@ fn read(session: &mut UnitOfWork<'_>, first: i64) -> Result<HashMap<i64, Vec<Rec
 
 /// Whether these changes, one after the other, have led back to where they began. Where one does not begin with what the
 /// one before it left, they are not in order, and that is not known.
-fn comes_to_nothing(changes: &[&RecordChange], user: &Record) -> bool {
+fn cancel_out(changes: &[&RecordChange], user: &Record) -> bool {
     let mut first: HashMap<&str, &str> = HashMap::new();
     let mut last: HashMap<&str, &str> = HashMap::new();
     for change in changes {

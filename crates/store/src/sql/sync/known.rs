@@ -123,14 +123,14 @@ impl WantedCopy<'_> {
 }
 
 /// What is here of a page.
-pub(super) struct Here {
+pub(super) struct KnownRecords {
     /// By id; seats by their position in the page.
     pub(super) records: HashMap<i64, Record>,
     /// Who has the identity of each wanted record.
     pub(super) holders: Vec<Option<i64>>,
 }
 
-impl Here {
+impl KnownRecords {
     /// The records here that the wanted ones are copied to, or that have their identity.
     pub(super) fn load(tx: &mut dyn Tx, object: Object, wanted: &[WantedCopy<'_>]) -> Result<Self, DbError> {
         // Seats have no id of their own: whoever holds the SKU is the copy.

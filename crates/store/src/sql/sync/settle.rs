@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::super::halves;
 use super::super::record::{self, Key, Object, Record};
-use super::fate::{CopyFate, Deciding};
-use super::known::{Copies, GONE, Here, Link, WantedCopy, in_the_way};
+use super::decision::{CopyDecision, Deciding};
+use super::known::{Copies, GONE, KnownRecords, Link, WantedCopy, in_the_way};
 use super::page::SyncPage;
 use super::write::Changes;
 use super::{SyncProgress, SyncRequest, SyncStep};
@@ -147,7 +147,7 @@ impl Settling {
         state: &mut PageState,
     ) -> Result<Changes, DbError> {
         let (step, object) = (page.step, page.step.object());
-        let mut here = Here::load(tx, object, wanted)?;
+        let mut here = KnownRecords::load(tx, object, wanted)?;
         let mut changes = Changes::new(self.origin, object);
         for (at, wanted) in wanted.iter().enumerate() {
             let mut deciding = Deciding {
@@ -159,16 +159,16 @@ impl Settling {
                 claimed: &mut state.claimed,
             };
             let progress = &mut state.progress;
-            match deciding.fate(tx, wanted, at)? {
-                CopyFate::LeaveOut(why) => progress.leave_out(format!("{} ({why})", wanted.name())),
-                CopyFate::Create => {
+            match deciding.decision(tx, wanted, at)? {
+                CopyDecision::LeaveOut(why) => progress.leave_out(format!("{} ({why})", wanted.name())),
+                CopyDecision::Create => {
                     progress.count(step).new += 1;
                     progress.note_new(step, wanted.key, &wanted.record);
                     let is_to_come = self.writes_as.is_none() && step == SyncStep::Customers;
                     self.coming.extend(is_to_come.then(|| wanted.key.id.clone()));
                     changes.create(wanted);
                 }
-                CopyFate::Update(id) => {
+                CopyDecision::Update(id) => {
                     let Some(now) = here.records.remove(&id) else { continue };
                     let differing = differing(&now, &wanted.record, page.unkept);
                     let returned = wanted.link.is_some_and(|link| link.version == GONE);

@@ -9,7 +9,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::super::{BoardError, Estimate, KeyReport, KeyState, LimitBoard, Others, Pacer};
+use super::super::{BoardError, KeyReport, KeyState, LimitBoard, Others, Pacer, SharedEstimate};
 use super::{Limit, RehearsedService};
 
 #[derive(Default)]
@@ -19,7 +19,7 @@ struct Board {
 }
 
 struct BoardEntry {
-    estimate: Estimate,
+    estimate: SharedEstimate,
     until: Instant,
     /// What each worker does with it, and when it said so.
     workers: HashMap<usize, (Instant, f64, bool)>,
@@ -41,9 +41,9 @@ impl BoardPlace {
             until,
             workers: HashMap::new(),
         });
-        if estimate.turn > kept.estimate.turn {
+        if estimate.version > kept.estimate.version {
             (kept.estimate, kept.until) = (estimate, until);
-        } else if estimate.turn == kept.estimate.turn {
+        } else if estimate.version == kept.estimate.version {
             if estimate.rate > kept.estimate.rate {
                 kept.estimate = estimate;
             }

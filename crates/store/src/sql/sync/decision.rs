@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use tenantry_jobs::key;
 
 use super::SyncStep;
-use super::known::{EXTERNAL_ID_HOLDER, GONE, Here, Link, WantedCopy};
+use super::known::{EXTERNAL_ID_HOLDER, GONE, KnownRecords, Link, WantedCopy};
 use super::page::Identity;
 use super::write::Changes;
 use crate::reader::RecordKey;
@@ -13,7 +13,7 @@ use tenantry_foundation::db::{DbError, Row, Tx, Value};
 use tenantry_ledger::Installation;
 
 /// What is done about an original.
-pub(super) enum CopyFate {
+pub(super) enum CopyDecision {
     Create,
     /// The record here that is its copy, or becomes it.
     Update(i64),
@@ -24,7 +24,7 @@ pub(super) enum CopyFate {
 pub(super) struct Deciding<'s> {
     pub(super) origin: Installation,
     pub(super) step: SyncStep,
-    pub(super) here: &'s Here,
+    pub(super) here: &'s KnownRecords,
     /// Copies whose originals are there no more.
     pub(super) gone: &'s mut BTreeMap<RecordKey, Link>,
     pub(super) changes: &'s mut Changes,
@@ -34,55 +34,62 @@ pub(super) struct Deciding<'s> {
 
 impl Deciding<'_> {
     /// What is done about the wanted record at that place of the page.
-    pub(super) fn fate(&mut self, tx: &mut dyn Tx, wanted: &WantedCopy<'_>, at: usize) -> Result<CopyFate, DbError> {
+    pub(super) fn decision(
+        &mut self,
+        tx: &mut dyn Tx,
+        wanted: &WantedCopy<'_>,
+        at: usize,
+    ) -> Result<CopyDecision, DbError> {
         let keys = wanted.keys();
         if keys.iter().any(|key| self.claimed.contains(key)) {
-            return Ok(CopyFate::LeaveOut("a record before it has the same name".to_owned()));
+            return Ok(CopyDecision::LeaveOut(
+                "a record before it has the same name".to_owned(),
+            ));
         }
-        let fate = self.fate_of(tx, wanted, at)?;
-        if !matches!(fate, CopyFate::LeaveOut(_)) {
+        let decision = self.decision_of(tx, wanted, at)?;
+        if !matches!(decision, CopyDecision::LeaveOut(_)) {
             self.claimed.extend(keys);
         }
-        Ok(fate)
+        Ok(decision)
     }
 
-    fn fate_of(&mut self, tx: &mut dyn Tx, wanted: &WantedCopy<'_>, at: usize) -> Result<CopyFate, DbError> {
+    fn decision_of(&mut self, tx: &mut dyn Tx, wanted: &WantedCopy<'_>, at: usize) -> Result<CopyDecision, DbError> {
         let holder = self.here.holders[at];
         if self.step == SyncStep::Seats {
-            return Ok(holder.map_or(CopyFate::Create, CopyFate::Update));
+            return Ok(holder.map_or(CopyDecision::Create, CopyDecision::Update));
         }
         let linked = wanted
             .link
             .map(|link| link.local)
             .filter(|id| self.here.records.contains_key(id));
-        let fate = match (linked, holder) {
+        let decision = match (linked, holder) {
             (linked, Some(holder)) if linked != Some(holder) => {
                 let of = self.copied_from(tx, wanted.owner, holder)?;
                 let is_gone = of
                     .as_ref()
                     .is_some_and(|(key, version)| *version == GONE || self.gone.contains_key(key));
                 match (linked, of) {
-                    (None, None) => CopyFate::Update(holder),
+                    (None, None) => CopyDecision::Update(holder),
                     (None, Some((key, _))) if is_gone => {
                         self.gone.remove(&key);
                         self.changes.unlink(key);
-                        CopyFate::Update(holder)
+                        CopyDecision::Update(holder)
                     }
-                    (Some(_), None) => CopyFate::LeaveOut("a record of this name here is no copy".to_owned()),
+                    (Some(_), None) => CopyDecision::LeaveOut("a record of this name here is no copy".to_owned()),
                     (linked, Some((key, _))) => {
                         self.changes.displace(holder, key);
-                        linked.map_or(CopyFate::Create, CopyFate::Update)
+                        linked.map_or(CopyDecision::Create, CopyDecision::Update)
                     }
                 }
             }
-            (Some(linked), _) => CopyFate::Update(linked),
-            (None, Some(holder)) => CopyFate::Update(holder),
-            (None, None) => CopyFate::Create,
+            (Some(linked), _) => CopyDecision::Update(linked),
+            (None, Some(holder)) => CopyDecision::Update(holder),
+            (None, None) => CopyDecision::Create,
         };
-        match (wanted.identity, fate) {
-            (Some(identity), CopyFate::Create) => self.obstacle(tx, wanted, identity, None),
-            (Some(identity), CopyFate::Update(id)) => self.obstacle(tx, wanted, identity, Some(id)),
-            (_, fate) => Ok(fate),
+        match (wanted.identity, decision) {
+            (Some(identity), CopyDecision::Create) => self.obstacle(tx, wanted, identity, None),
+            (Some(identity), CopyDecision::Update(id)) => self.obstacle(tx, wanted, identity, Some(id)),
+            (_, decision) => Ok(decision),
         }
     }
 
@@ -93,7 +100,7 @@ impl Deciding<'_> {
         wanted: &WantedCopy<'_>,
         identity: &Identity,
         id: Option<i64>,
-    ) -> Result<CopyFate, DbError> {
+    ) -> Result<CopyDecision, DbError> {
         let domains: Vec<Vec<Value>> = identity
             .domains
             .iter()
@@ -103,7 +110,7 @@ impl Deciding<'_> {
         for (domain, rows) in identity.domains.iter().zip(found) {
             for row in rows {
                 if Some(row.int(0)?) != id {
-                    return Ok(CopyFate::LeaveOut(format!(
+                    return Ok(CopyDecision::LeaveOut(format!(
                         "another customer here has the domain {domain}"
                     )));
                 }
@@ -118,14 +125,14 @@ impl Deciding<'_> {
                 }
                 let Some((key, _)) = self.copied_from(tx, wanted.owner, holder)? else {
                     let external = wanted.record.get("external_id");
-                    return Ok(CopyFate::LeaveOut(format!(
+                    return Ok(CopyDecision::LeaveOut(format!(
                         "another customer here has the external id {external}"
                     )));
                 };
                 self.changes.displace(holder, key);
             }
         }
-        Ok(id.map_or(CopyFate::Create, CopyFate::Update))
+        Ok(id.map_or(CopyDecision::Create, CopyDecision::Update))
     }
 
     /// What a record here is a copy of, in the same store, and in which version.

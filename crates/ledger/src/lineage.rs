@@ -9,14 +9,14 @@ use tenantry_foundation::db::{DbError, Tx};
 
 /// The jobs a job's rows follow from.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Descent {
+pub struct Lineage {
     /// The job whose failed and cancelled rows it tries again.
     pub retry_of: Option<i64>,
     /// The job whose applied rows it takes back.
     pub undo_of: Option<i64>,
 }
 
-impl Descent {
+impl Lineage {
     /// The job that a job follows from, and whether it tries that one's rows again.
     fn parent(self) -> Option<(i64, bool)> {
         match self.retry_of {
@@ -30,7 +30,7 @@ impl Descent {
 ///
 /// # Errors
 /// [`DbError::Damaged`] if a job follows from one that is no older than itself.
-pub fn selected_rows(tx: &mut dyn Tx, of: Descent, chunk: i64) -> Result<Option<HashSet<u64>>, DbError> {
+pub fn selected_rows(tx: &mut dyn Tx, of: Lineage, chunk: i64) -> Result<Option<HashSet<u64>>, DbError> {
     // From the job to the first of its line, each older than the one before it.
     let mut line = Vec::new();
     let (mut next, mut before) = (of.parent(), i64::MAX);
@@ -41,12 +41,12 @@ pub fn selected_rows(tx: &mut dyn Tx, of: Descent, chunk: i64) -> Result<Option<
             )));
         }
         before = parent;
-        let Some((loaded, descent)) = ParentChunk::load(tx, parent, chunk)? else {
+        let Some((loaded, lineage)) = ParentChunk::load(tx, parent, chunk)? else {
             line.push(None);
             break;
         };
         line.push(Some((loaded, is_tried_again)));
-        next = descent.parent();
+        next = lineage.parent();
     }
     let mut had: Option<HashSet<u64>> = None;
     for parent in line.into_iter().rev() {
@@ -74,7 +74,7 @@ struct ParentChunk {
 
 impl ParentChunk {
     /// With what the parent follows from itself.
-    fn load(tx: &mut dyn Tx, job: i64, chunk: i64) -> Result<Option<(Self, Descent)>, DbError> {
+    fn load(tx: &mut dyn Tx, job: i64, chunk: i64) -> Result<Option<(Self, Lineage)>, DbError> {
         let found = tx.query_first(
             "SELECT j.retry_of, j.undo_of, c.state, c.first_row, c.rows FROM jobs j
              CROSS JOIN (SELECT state, first_row, rows FROM every_chunk WHERE job = $1 AND chunk = $2) c WHERE j.seq = $1",
@@ -88,7 +88,7 @@ impl ParentChunk {
             )));
         }
         let last = first.saturating_add(rows) - 1;
-        let descent = Descent {
+        let lineage = Lineage {
             retry_of: found.opt_int(0)?,
             undo_of: found.opt_int(1)?,
         };
@@ -110,7 +110,7 @@ impl ParentChunk {
                 .collect::<Result<_, DbError>>()?,
             outcomes: recorded.iter().map(outcome).collect::<Result<_, DbError>>()?,
         };
-        Ok(Some((loaded, descent)))
+        Ok(Some((loaded, lineage)))
     }
 
     /// Those of its rows that were the parent's.
@@ -162,7 +162,7 @@ pub fn undoable_rows(tx: &mut dyn Tx, input: i64, job: i64, chunk: i64) -> Resul
         &[job.into(), chunk.into()],
     )?;
     let (first_row, rows) = of.map_or(Ok((0, 0)), |row| Ok((row.int(0)? as u64, row.int(1)? as u64)))?;
-    let undone = Descent {
+    let undone = Lineage {
         retry_of: None,
         undo_of: Some(job),
     };

@@ -3,7 +3,7 @@
 use futures::StreamExt;
 
 use super::entries::Entry;
-use super::{AT_ONCE, EntryFate, FIELD, GROUP, Inbox};
+use super::{AT_ONCE, EntryEnd, FIELD, GROUP, Inbox};
 use crate::intake::document::DocumentSender;
 use crate::intake::redact::without_secrets;
 use crate::intake::{Accepted, Door, Reason, Refusal};
@@ -15,16 +15,16 @@ use crate::queue::redis::failed;
 const KEPT_BYTES: usize = 16 << 10;
 
 impl<D: Door> Inbox<D> {
-    /// Seals what became of entries. Those whose fate is not known yet stay pending.
-    pub(super) async fn seal(&self, fates: Vec<(Entry, EntryFate)>) {
-        let (mut accepted, mut rejected) = (Vec::with_capacity(fates.len()), Vec::new());
-        for (entry, fate) in fates {
-            if !matches!(fate, Err((Refusal::Unavailable(_) | Refusal::Failed(_), _)))
+    /// Seals what became of entries. Those whose end is not known yet stay pending.
+    pub(super) async fn seal(&self, ends: Vec<(Entry, EntryEnd)>) {
+        let (mut accepted, mut rejected) = (Vec::with_capacity(ends.len()), Vec::new());
+        for (entry, end) in ends {
+            if !matches!(end, Err((Refusal::Unavailable(_) | Refusal::Failed(_), _)))
                 && let Some(met) = self.unavailable.over()
             {
                 tracing::info!("entries can be taken in again, after {met} attempts");
             }
-            match fate {
+            match end {
                 Ok((job, sender)) => {
                     tracing::info!(job.id = %job.job, entry.id, "job {} came in as entry {}", job.job, entry.id);
                     match self.tell_of_waiting(&job, sender.reply_to.as_deref()).await {
