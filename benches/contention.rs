@@ -1,4 +1,4 @@
-//! What many jobs cost each other: a mixture over the same customers on PostgreSQL with one, two and four workers, and
+//! The cost of many jobs to each other: a mixture over the same customers on PostgreSQL with one, two and four workers, and
 //! a backlog of one-row jobs on both databases, on an empty ledger and on one with a history.
 //!
 //!     cargo bench --bench contention -- [--only mixture|backlog] [--jobs 301] [--rounds 3] [--backlog 4000] [--history 200000] [--at-most 120]

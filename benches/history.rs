@@ -1,4 +1,4 @@
-//! What years of history cost: questions that workers ask again and again, lists, and the jobs of a backlog, on an empty ledger
+//! The cost of years of history: questions that workers ask again and again, lists, and the jobs of a backlog, on an empty ledger
 //! and on one with many ended jobs, on both databases.
 //!
 //!     cargo bench --bench history -- [--history 1000000] [--open 10000] [--rounds 15]

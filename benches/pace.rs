@@ -1,4 +1,4 @@
-//! How well the limits of Partner Center are used: `tenantry sandbox` and `tenantry worker` as processes.
+//! Use of the limits of Partner Center: `tenantry sandbox` and `tenantry worker` as processes.
 //!
 //!     cargo bench --bench pace -- [--seconds 90] [--only customer|customers|partner|both|small]
 //!

@@ -1,46 +1,45 @@
 //! Tenantry, the batch worker for the customer accounts of cloud resellers.
 //!
-//! # The code, room by room
+//! # The code, module by module
 //!
 //! What stands lower knows nothing of what stands above it (`tests/it/imports.rs`).
 //!
 //! ```text
-//! testing      what integration tests and benches reach beside the command line
-//! cli          what was typed becomes a call; what comes back is printed
-//! worker       the runner over every job, and what goes on beside it
-//! listen       how a worker is, for supervisors and Prometheus
+//! testing      entry points for integration tests and benches beside the command line
+//! cli          parses arguments, calls the service, prints its answers
+//! worker       the runner over every job, and the tasks beside it
+//! listen       health and metrics over HTTP, for supervisors and Prometheus
 //! intake       other ways in: the Redis inbox, drop folders, schedules
-//! app          the parts put together as the configuration says
+//! app          the parts, put together as the configuration says
 //! registry     the stores of the configuration, built
-//! telemetry    where logs go
-//! service      what every surface calls: plan, submit, decide, run, wait, list
+//! telemetry    the destination of logs
+//! service      the calls of every surface: plan, submit, decide, run, wait, list
 //!
 //! runner       claim → prepare → apply → close; heartbeat, retry, sweep
-//! report       a job for people who were not there, as text or a page
-//! undo         the job that takes another one back
-//! submit       the one door: plan, spool, record, ring
+//! report       a job's report for other people, as text or a page
+//! undo         the job that reverts another one
+//! submit       the only way to record a job: plan, spool, record, notify
 //! summary      a job as every surface shows it
 //! delivery     results, rejects and receipt of a job, from the ledger
-//! policy       what jobs are held to: the ledger's policy, as strict as the configuration makes it
-//! plan         a file read against a kind and the store, without writing
-//! notify       outcomes told to who submitted jobs
+//! policy       the ledger's policy, made stricter by the configuration
+//! plan         a file checked against a kind and the store, without writing
+//! notify       replies to submitters
 //! config       every setting, from files and the environment
 //!
-//! export       what the store holds, as CSV, JSON or a workbook
+//! export       the store's records as CSV, JSON or a workbook
 //! receipt      the formats of results, rejects and receipt
 //! table        CSV and workbooks as spreadsheets open them
-//! queue        the doorbell: embedded, or Redis; apalis' worker around either
-//! anchor       where the newest audit record is anchored, beyond the database's reach
-//! metrics      what a process counts
-//! modes        who may read what is written
+//! queue        notifications: embedded, or Redis; apalis' worker around either
+//! anchor       the newest audit record, anchored outside of the database
+//! metrics      a process's counters
+//! modes        permissions of written files
 //! ```
 //!
-//! Below them are crates of their own: `crates/foundation` (databases, clock, input, passwords), which knows no job;
-//! `crates/ledger` (jobs, chunks, leases, outcomes, the audit record of who did what), the truth, which knows no store;
-//! `crates/store` (customers, users, seats; where changes take effect: SQL, or a service; a kit for services over HTTP), which
-//! knows no service; `crates/partner-center`, which is one; `crates/sandbox`, a stand-in for Partner Center to rehearse
-//! jobs and test clients against; `crates/timing` (when schedules are due), which knows no job; and `jobs/`, the catalogue of
-//! job kinds, which can do no I/O.
+//! Below them are crates of their own. `crates/foundation` (databases, clock, input, passwords) knows no job.
+//! `crates/ledger` (jobs, chunks, leases, outcomes, the audit record) is the truth and knows no store.
+//! `crates/store` (customers, users, seats; the SQL store, and a kit for services over HTTP) knows no service.
+//! `crates/partner-center` is one. `crates/sandbox` stands in for Partner Center, to rehearse jobs and to test clients.
+//! `crates/timing` (due times of schedules) knows no job. `jobs/`, the catalogue of job kinds, can do no I/O.
 //!
 //! # Invariants
 //!

@@ -1,4 +1,4 @@
-//! What a worker answers over HTTP when it is asked to listen: whether it lives, whether it is ready, and what it has counted.
+//! The worker's HTTP endpoints, if it is told to listen: whether it lives, whether it is ready, and what it has counted.
 //!
 //! It is for supervisors and Prometheus, and takes no orders. An address that others can reach needs a token, which only `/metrics`
 //! asks for: the other two say one word that gives nothing away. Whoever asks costs little, however many they are: connections,

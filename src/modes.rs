@@ -1,4 +1,4 @@
-//! Who may read what this program writes: its owner alone, whatever mask it was started with, unless the configuration lets
+//! Permissions of what this program writes: for its owner alone, whatever mask it was started with, unless the configuration lets
 //! others read results.
 //!
 //! The mask of the process says it for every file and directory that is made without a mode of its own. What is nobody else's business

@@ -1,4 +1,4 @@
-//! What a job ended with, told to whoever submitted it.
+//! Replies to submitters: the outcome of their job.
 
 use crate::queue::redis::failed;
 use crate::queue::{Queue, QueueError, RedisQueue};

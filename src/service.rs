@@ -1,4 +1,4 @@
-//! What every surface calls, whether a command line, an inbox, a folder, a schedule or an HTTP API: a surface reads what
+//! The service that every surface calls, whether a command line, an inbox, a folder, a schedule or an HTTP API: a surface reads what
 //! it was given, calls, and shows what it got.
 //!
 //! - `planning`: a file planned, for as many views of the plan as there are

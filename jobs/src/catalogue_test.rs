@@ -1,4 +1,4 @@
-//! What holds for every kind in the catalogue, whatever it does.
+//! Properties of every kind in the catalogue.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod together;

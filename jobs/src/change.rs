@@ -1,4 +1,4 @@
-//! What most rows ask for: the desired state of one thing, with every value checked and normalised.
+//! The change that most rows ask for: the desired state of one thing, with every value checked and normalised.
 //!
 //! Changes borrow from the row they were read from. An absent value is the empty string.
 

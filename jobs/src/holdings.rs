@@ -1,4 +1,4 @@
-//! What a customer holds, for cells that name it and name nothing that is there: which of it was probably meant.
+//! Suggestions from a customer's holdings for cells that name none of them.
 //!
 //! People write a product's name, `tenant:SKU` or somebody else's id where an id belongs. What is suggested is the customer's
 //! own; where it cannot be told which, what there is is listed.

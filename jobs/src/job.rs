@@ -1,4 +1,4 @@
-//! What a job kind is: a name, its columns, a sample file, a [`Policy`], and a pure function from a row to a [`Request`].
+//! The definition of a job kind: a name, its columns, a sample file, a [`Policy`], and a pure function from a row to a [`Request`].
 //!
 //! A kind never does I/O; this crate's manifest has nothing it could do it with. What a kind
 //! cannot know without the store (does the customer exist, is a seat free) is the store's to

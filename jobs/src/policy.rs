@@ -1,4 +1,4 @@
-//! What follows from a job of a kind, whoever runs it: asked wherever a kind's name would have to be known otherwise.
+//! The policy of a kind, whoever runs the job: asked wherever a kind's name would have to be known otherwise.
 
 /// What every kind has to decide. There are no defaults, so that a new kind decides all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

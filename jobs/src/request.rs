@@ -1,4 +1,4 @@
-//! What a row asks for. Most rows ask for a [`Change`]; the others change nothing that is a customer's: they write a
+//! The request of a row. Most rows ask for a [`Change`]; the others change nothing that is a customer's: they write a
 //! file, or copy what another store holds.
 
 mod export;

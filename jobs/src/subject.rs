@@ -1,4 +1,4 @@
-//! Whom or what a row is about, for people who read plans: taken from the row's own cells, so that it can be told of rows
+//! The subject of a row, for people who read plans: taken from the row's own cells, so that it can be told of rows
 //! that are refused as well.
 
 use std::borrow::Cow;

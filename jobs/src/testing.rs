@@ -1,4 +1,4 @@
-//! What the tests of the kinds have in common.
+//! Helpers of the kinds' tests.
 
 use crate::{Change, JobKind, Problem, Request, RowCells, position};
 

@@ -1,4 +1,4 @@
-//! Where results go, and as what, as the command line says it.
+//! Destination and format of results, from the command line.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What became of a file or a job, told.
+//! Outcomes of files and jobs, printed.
 
 use std::io::Write;
 

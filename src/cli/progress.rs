@@ -1,4 +1,4 @@
-//! How far a command is, on a terminal as a bar, elsewhere as a line now and then.
+//! Progress of a command: a bar on a terminal, elsewhere a line now and then.
 //!
 //! The rate is that of the last seconds: rows that were over before, or were done before somebody paused, say nothing of how
 //! long the rest takes, and while nothing is done nothing is said of it.

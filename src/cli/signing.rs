@@ -1,4 +1,4 @@
-//! How an approver signs: with a key at hand, or elsewhere, with `ssh-keygen`, an agent or hardware.
+//! Signing by an approver: with a key at hand, or elsewhere, with `ssh-keygen`, an agent or hardware.
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What makes a configuration sound beyond its types.
+//! Checks of a configuration beyond the types of its keys.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! What results say of a row besides its outcome: where it stands, and whom it is about.
+//! Facts that results have of a row besides its outcome: where it stands, and whom it is about.
 
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Whether results can be written somewhere, tried before there are any.
+//! A trial of the place for results, before there are any.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;

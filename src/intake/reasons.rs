@@ -1,4 +1,4 @@
-//! Why a file was refused, in full: a table for programs and spreadsheets, and a text for people.
+//! The reasons for which a file was refused, in full: a table for programs and spreadsheets, and a text for people.
 
 use std::io::{self, Write};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What Prometheus' own libraries tell of every process, from what Linux says of it.
+//! The usual process metrics of Prometheus, read from Linux.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,4 +1,4 @@
-//! What became of due times, and how it stands with schedules.
+//! Metrics of schedules: outcomes of due times, and states.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;

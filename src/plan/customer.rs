@@ -1,4 +1,4 @@
-//! Where the customer of a file's rows stands: in the file, or beside it for all of its rows.
+//! The source of the customer of a file's rows: a column, or one customer for all rows.
 //!
 //! A file whose customer is fixed has no column for it, so that nobody has to wonder which of the two counts. A drop folder of one
 //! customer is given files as they are, though: there a row may name its customer as well, in whatever way, and one that names

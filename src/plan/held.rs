@@ -1,4 +1,4 @@
-//! What is to be said of rows, held back until it is known which of them repeat another: that is so only at the end of the
+//! Findings about rows, held back until it is known which of them repeat another: that is so only at the end of the
 //! file. Beyond a little it lies in a temporary file.
 
 use std::io::{self, BufReader, Read, Write};

@@ -1,4 +1,4 @@
-//! What is to be planned, opened: which sheet of a workbook, which columns, and whether it is to be read at all.
+//! Opening of a file to plan: which sheet of a workbook, which columns, and whether it is to be read at all.
 
 use tenantry_jobs::header::{self, Mapping};
 use tenantry_jobs::{JobKind, Problem, code};

@@ -1,4 +1,4 @@
-//! Where a row stands in what was handed in, as people find it there.
+//! The place of a row in its file, as people find it there.
 
 use std::fmt;
 

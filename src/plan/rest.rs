@@ -1,4 +1,4 @@
-//! What else is wrong with a row that is rejected, so that all of it is told in one round.
+//! Further faults of a row that is rejected, so that all of it is told in one round.
 //!
 //! A row is rejected for one of its cells, by the kind or by the store. Without that cell, or without the entry of its list
 //! that is at fault, it is read again, and what is left of it is looked up again, until the store finds nothing more that

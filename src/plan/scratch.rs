@@ -1,4 +1,4 @@
-//! What a plan writes beside its rows, to be read again once: in memory while it is little, and then in a temporary file.
+//! A plan's temporary data, read again once: in memory while it is little, and then in a temporary file.
 //!
 //! Most plans are of a row or two and write nothing, so one that is not written to takes no memory.
 

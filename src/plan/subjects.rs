@@ -1,4 +1,4 @@
-//! Whom the rows of a recorded job are about, and where they stand, from its spooled rows.
+//! Subjects and places of a recorded job's rows, from the spool.
 //!
 //! Customers and products are called as the ledger's own database calls them now. Those of another store are called as that
 //! one did when rows about them were last planned: nobody waits for a service to read what was recorded.

@@ -1,4 +1,4 @@
-//! What single rows touch, kept until it is known which of them repeat another and touch nothing after all. A few bytes a
+//! The records that single rows touch, kept until it is known which of them repeat another and touch nothing after all. A few bytes a
 //! row, in a temporary file beyond a little memory; rows that create something take none.
 
 use std::io::{self, BufReader, Read, Write};

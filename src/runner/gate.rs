@@ -1,4 +1,4 @@
-//! Whether what was claimed may be carried out: a job that had to be approved, only as it was approved, and one that nobody has approved,
+//! The check that a claimed chunk may be carried out: a job that had to be approved, only as it was approved, and one that nobody has approved,
 //! only as far as the policy lets it.
 //!
 //! Asked in the transaction that reads a chunk's rows, once for each chunk. Of a job that needs no approval nothing is asked of the ledger, unless

@@ -1,4 +1,4 @@
-//! When this worker could not reach the ledger last.
+//! The last time at which this worker could not reach the ledger.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! When a chunk that came to nothing is tried again.
+//! Retry times of failed chunks.
 
 use crate::backoff::Backoff;
 

@@ -1,4 +1,4 @@
-//! What happens because time passes: waking what nobody was told of, clearing up after the dead, and
+//! Periodic maintenance: waking what nobody was told of, clearing up after the dead, and
 //! letting go of old rows. Each goes round by itself, so that none holds up another, whatever the database does.
 
 use std::sync::Arc;

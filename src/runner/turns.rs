@@ -1,4 +1,4 @@
-//! What was claimed takes effect in the order of its [turns](crate::ledger::batches), where it changes the same customers.
+//! Claimed chunks take effect in the order of its [turns](crate::ledger::batches), where it changes the same customers.
 //!
 //! Batches of this worker know of each other here, so that one waits for the other without asking the database. What other workers have in
 //! hand is asked of the ledger, just before a batch takes effect, and again and again while something is in the way. What was

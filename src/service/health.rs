@@ -1,4 +1,4 @@
-//! Whether everything is there that the configuration speaks of, tried rather than believed, and if not, what to do.
+//! Health checks: each part of the configuration is tried, and each finding says what to do.
 
 mod counts;
 mod deep;

@@ -1,4 +1,4 @@
-//! What people decide about jobs, and looking them up. Whatever makes work ready rings for it here.
+//! Decisions about jobs, and look-ups. Whatever makes work ready notifies workers of it here.
 
 use thiserror::Error;
 

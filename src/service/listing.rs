@@ -1,4 +1,4 @@
-//! What the store holds, row by row, from whichever store it is.
+//! Records of the store, row by row, whichever store it is.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! Whom the passwords that a job hands out are sealed to.
+//! Recipients of the passwords that a job hands out.
 
 use tenantry_jobs::{JobKind, Passwords};
 use thiserror::Error;

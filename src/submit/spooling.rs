@@ -1,4 +1,4 @@
-//! Where the checked blocks of one submission go: held until it is known whether there is more than one, and else into the spool.
+//! The destination of a submission's checked blocks: held until it is known whether there is more than one, and else into the spool.
 
 use super::SubmitError;
 use super::recording::Recording;

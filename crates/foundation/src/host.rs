@@ -1,4 +1,4 @@
-//! Which hosts are this machine. They are compared as addresses, never as text: `127.0.0.1.example` begins as this machine does and
+//! Hosts that are this machine. They are compared as addresses, never as text: `127.0.0.1.example` begins as this machine does and
 //! leads elsewhere.
 
 use std::net::IpAddr;

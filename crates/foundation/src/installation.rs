@@ -1,4 +1,4 @@
-//! What sets one database's records apart from those of every other.
+//! The identity of an installation, which sets one database's records apart from those of every other.
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;

@@ -1,4 +1,4 @@
-//! Who asks for something, and by which way in. What proves the name is the way's business.
+//! The actor of a request: a name, and the way in. What proves the name is the way's business.
 //!
 //! At the command line people say who they are, and the operating system says from which account and machine: that is recorded beside the name,
 //! as part of the way in. A document of the inbox says whatever its sender writes, so a name in one is nobody's word but that document's.

@@ -1,4 +1,4 @@
-//! How much there is to do and who does it, for those who watch: jobs that are open, counted, and workers. Each question has an index
+//! The backlog and its workers, for monitoring: jobs that are open, counted, and workers. Each question has an index
 //! that holds what is open alone, so that history costs nothing.
 
 use super::workers::{self, Worker};

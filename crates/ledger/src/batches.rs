@@ -7,7 +7,7 @@
 //! other.
 //!
 //! A batch whose worker has died stays in the way, and is taken up before anything else under its old turn. A worker that carries out one
-//! job, and can take up nothing else, waits for it no longer than two leases. A chunk that came to nothing and is tried later has
+//! job, and can take up nothing else, waits for it no longer than two leases. A chunk that failed and is tried later has
 //! lost its turn, and so has one whose job is paused.
 
 use std::num::NonZeroUsize;

@@ -1,4 +1,4 @@
-//! What went wrong with a job's rows, by code.
+//! Errors of a job's rows, by code.
 
 use serde::Serialize;
 

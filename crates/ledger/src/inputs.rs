@@ -1,4 +1,4 @@
-//! What jobs were handed in with: a record of its own and blocks in the spool, which several jobs may go by; or, of a small job that was
+//! Inputs of jobs: a record of its own and blocks in the spool, which several jobs may go by; or, of a small job that was
 //! carried out as it came in, columns of the job itself.
 //!
 //! An input of its own has a number, and one that lies with a job is called by that job's number, negative. So a job that takes back

@@ -1,4 +1,4 @@
-//! Which rows of a chunk are a job's that tries another one again, or takes it back: those of that one that ended in the ways it is for.
+//! The rows of a retry or an undo: those of the other job that ended in the ways it is for.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;

@@ -1,4 +1,4 @@
-//! What stores that are no database call customers and their subscriptions, kept as it was when rows about them were planned.
+//! Names that remote stores have for customers and subscriptions, kept as it was when rows about them were planned.
 //! Nothing is decided by it: it says whom a recorded job is about.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! What brought a submission that no person handed in: a file of a drop folder, or a due time of a schedule.
+//! The origin of a submission that no person made: a file of a drop folder, or a due time of a schedule.
 //!
 //! Either has a record of its own, which is linked to the job in the transaction that records the job, or finds the one that is
 //! the same. So a program that dies is followed by one that sees either both or neither, and nothing is submitted twice.

@@ -1,4 +1,4 @@
-//! How rows end.
+//! Row outcomes.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! How much time has certainly passed, where there is only this machine's clock to go by.
+//! A lower bound of the time that has passed, where there is only this machine's clock.
 //!
 //! A clock can be wrong, and some of what the sweep does because of the time cannot be taken back: rows and deleted users are
 //! let go of, approvals expire. So that goes by the ledger's own time: when the newest audit record was made, as of when the

@@ -1,4 +1,4 @@
-//! Who is told how a job ended: every document that asked for it, once, whichever of them the job was made of.
+//! Replies about ended jobs: every document that asked for it, once, whichever of them the job was made of.
 //!
 //! What is still to be told is found by jobs, by an index that holds only ended jobs with somebody untold. A worker takes a
 //! job on for a few seconds; its mark is the moment until which it has it. A document that asks in the meantime takes the mark

@@ -1,4 +1,4 @@
-//! What approvers sign, and whether a signature is one of theirs: without a ledger, so that it is the same for whoever has a copy of the audit
+//! Texts that approvers sign, and checks of their signatures: without a ledger, so that it is the same for whoever has a copy of the audit
 //! record alone.
 
 use tenantry_foundation::moment::rfc3339;

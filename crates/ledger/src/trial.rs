@@ -1,4 +1,4 @@
-//! What becomes of a chunk that came to nothing, by its own fault: tried again as it is, then in halves down to the row
+//! Retries of a chunk that failed by its own fault: tried again as it is, then in halves down to the row
 //! that is at fault, and that row alone fails. Pure: the same facts give the same answer.
 //!
 //! A chunk fails by an error, or by the death of its worker. One rule holds for both; only how often in a row it takes

@@ -1,4 +1,4 @@
-//! What the sweep does for the ledger: find work nobody was told of, clear up after the dead, hand out
+//! The sweep's work on the ledger: find work nobody was told of, clear up after the dead, hand out
 //! results, and let go of what has been kept long enough.
 //!
 //! Nothing here reads what has ended: each question has an index of its own that holds only what it asks for.

@@ -1,4 +1,4 @@
-//! Who works on the jobs of this ledger. Each worker gives a sign of life now and then, together with its leases where it has some;
+//! The workers of this ledger. Each one gives a sign of life now and then, together with its leases where it has some;
 //! one that ends says so. A worker that has given none for several times as long as it meant to is lost: it was killed, or its
 //! machine or its network is away. What it had in hand goes by its leases and not by this; it is for people and for alerts.
 //!

@@ -1,4 +1,4 @@
-//! What is made of an answer's body: bounded in what it takes, and without characters that no text has.
+//! Reading of an answer's body: bounded in what it takes, and without characters that no text has.
 //!
 //! It is a value at first, whose weight is known before it is made, since answers spell their members' names in two ways and are paged and refused in
 //! several. What is wanted of it is read into structs at once, before anything else is waited for, and the value is let go of: so there are

@@ -1,4 +1,4 @@
-//! How Partner Center's tokens are got: from Entra's token endpoint, for the partner's tenant.
+//! Partner Center's tokens: from Entra's token endpoint, for the partner's tenant.
 
 use super::cloud::Addresses;
 use super::entra;

@@ -1,4 +1,4 @@
-//! Where Partner Center is: each national cloud has addresses of its own.
+//! Addresses of Partner Center: each national cloud has addresses of its own.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! How attempts at rows end, in what Partner Center says of them.
+//! The end of an attempt at a row, in terms of Partner Center.
 
 use tenantry_jobs::{Problem, code};
 

@@ -1,4 +1,4 @@
-//! What the token endpoint refuses, and what somebody has to do about it.
+//! Refusals of the token endpoint, and what to do about them.
 //!
 //! The word in `error` decides; the AADSTS number in the description only makes the advice more exact, since Microsoft
 //! reserves the right to change numbers. Source: Microsoft Entra's page of authentication and authorization error codes.

@@ -1,4 +1,4 @@
-//! What a call that failed means.
+//! The meaning of a failed call.
 //!
 //! Partner Center answers errors in several shapes: its own with a numeric code (sometimes as text), a newer one that
 //! says whether to try again, the gateway's without a code, Entra's, and none at all. [`Failure`] reads all of them.

@@ -1,4 +1,4 @@
-//! What a step found and what it leaves: kept with its intent, so that an undo knows what to bring back and can tell
+//! Images of a step, what it found and what it left: kept with its intent, so that an undo knows what to bring back and can tell
 //! whether somebody has changed it since.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Which kinds Partner Center can carry out, who has to ask, and which fields it does not keep. A test holds the kinds against
+//! The kinds that Partner Center can carry out, the tokens they need, and the fields it does not keep. A test holds the kinds against
 //! the catalogue, so that every new kind is decided on.
 
 use tenantry_store::reader::RecordKind;

@@ -1,4 +1,4 @@
-//! Whom a row about a user names, among those who were deleted too.
+//! The user that a row names, among those who were deleted too.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What rows have to know of the store before anything is changed, read once for all rows of a chunk or a plan: customers
+//! Facts that rows need of the store before anything is changed, read once for all rows of a chunk or a plan: customers
 //! by whatever name, their users, SKUs and roles.
 
 mod users;

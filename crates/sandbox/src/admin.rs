@@ -1,4 +1,4 @@
-//! What tests and people do to the sandbox itself, at addresses that Microsoft does not have: no token is asked for.
+//! Control of the sandbox itself, at addresses that Microsoft does not have: no token is asked for.
 
 mod calls;
 mod overview;

@@ -1,4 +1,4 @@
-//! How often what was called, and how often it had an effect: what tests of clients look at.
+//! Counters of calls and of their effects, for tests of clients.
 
 use std::collections::{BTreeMap, HashMap};
 

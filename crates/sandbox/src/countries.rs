@@ -1,4 +1,4 @@
-//! What addresses have to be like, for the countries we are sure of.
+//! Rules for addresses, for the countries we are sure of.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! What goes wrong: by chance, drawn from one seed, or by a script that says which calls get what.
+//! Injected faults: by chance, drawn from one seed, or by a script that says which calls get what.
 
 use super::reply::{Refused, refuse};
 use super::{Options, Quirk};

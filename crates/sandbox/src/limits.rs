@@ -1,4 +1,4 @@
-//! How many calls a partner may make, in all and for one customer. Windows are as long as the limits say, and stand
+//! Limits of calls of a partner, in all and for one customer. Windows are as long as the limits say, and stand
 //! each for itself: one customer's calls never wait for another's.
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! What the partner is: its profiles, its place in the partner network, the resellers it works with, and whether it signed
+//! The partner: its profiles, its place in the partner network, the resellers it works with, and whether it signed
 //! the agreement with Microsoft.
 
 use serde_json::{Value as Json, json};

@@ -1,4 +1,4 @@
-//! What is used of Azure: who has such subscriptions, that they cost nothing here, and what a customer may spend.
+//! Usage of Azure: who has such subscriptions, that they cost nothing here, and what a customer may spend.
 
 use serde_json::{Value as Json, json};
 

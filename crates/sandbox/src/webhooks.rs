@@ -1,4 +1,4 @@
-//! Where events are to be sent to. The address is kept and told; the sandbox calls nobody.
+//! The address to which events are to be sent. The address is kept and told; the sandbox calls nobody.
 
 use serde_json::{Value as Json, json};
 

@@ -1,4 +1,4 @@
-//! What is said of rows that make somebody an administrator, bring one back, or hand out an administrator's password: they count as
+//! Notes on rows that make somebody an administrator, bring one back, or hand out an administrator's password: they count as
 //! destructive.
 
 use tenantry_jobs::{Problem, code};

@@ -1,4 +1,4 @@
-//! What goes wrong with a remote store, in the words that the runner decides by.
+//! Errors of a remote store, by what the runner decides on.
 
 use std::io;
 use std::time::Duration;

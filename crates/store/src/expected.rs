@@ -1,4 +1,4 @@
-//! What a plan expects of a row: a hash of its verdict, so that a row whose state has changed since is told from the
+//! The expectation of a plan about a row: a hash of its verdict, so that a row whose state has changed since is told from the
 //! others. A row that is to create something, which most are, needs none.
 
 use std::collections::HashMap;

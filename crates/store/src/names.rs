@@ -1,4 +1,4 @@
-//! What a store calls those whom rows are about, for what is shown to people. Nothing is decided by it.
+//! Names that a store has for the subjects of rows, shown to people. Nothing is decided by it.
 
 use uuid::Uuid;
 

@@ -1,4 +1,4 @@
-//! What a store holds, as one stream of records by key: exports, lists and copies are made of it, whichever store it is.
+//! The records of a store, as one stream by key: exports, lists and copies are made of it, whichever store it is.
 //!
 //! A query says which records are wanted, in which order, and how many. A store that can have its database filter and sort
 //! does so, and says it ([`RecordReader::sorts`]); what another one gives is sorted by whoever asks ([`crate::listing`]).

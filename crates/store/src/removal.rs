@@ -1,4 +1,4 @@
-//! What stands in the way of the end of a relationship: the rules for subscriptions, whatever the store.
+//! Blockers of the end of a relationship: the rules for subscriptions, whatever the store.
 
 use tenantry_jobs::{ProductType, code};
 

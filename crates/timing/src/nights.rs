@@ -1,4 +1,4 @@
-//! What becomes of a timing in the nights in which its zone's clocks change.
+//! Times of a timing in the nights in which its zone's clocks change.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;

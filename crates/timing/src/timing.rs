@@ -1,4 +1,4 @@
-//! When a schedule is due: by a cron expression, every so often, or once.
+//! Timing of a schedule: by a cron expression, every so often, or once.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What an export can show: for each sort of row, its columns.
+//! The columns of exports: for each sort of row, its columns.
 //!
 //! The first ones of each table are those a file gets when nobody asks for others. For customers and
 //! subscriptions these are Partner Center's own, in its order and under its headers, so that whatever reads its

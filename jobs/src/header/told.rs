@@ -1,4 +1,4 @@
-//! What is said of columns that have no place in a kind, and of those that it misses.
+//! Messages about columns that have no place in a kind, and about those that it misses.
 
 use super::{key, looks_secret};
 use crate::{JobKind, Problem, Template, code, nearest};

@@ -1,4 +1,4 @@
-//! What is suggested for cells that name nothing a customer holds.
+//! Suggestions for cells that name nothing a customer holds.
 
 use super::*;
 

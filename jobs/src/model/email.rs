@@ -1,4 +1,4 @@
-//! Whether a text can be an e-mail address. Deliberately lenient: only a delivered message proves one.
+//! Syntax of e-mail addresses. Deliberately lenient: only a delivered message proves one.
 
 /// The longest address SMTP can carry.
 pub(crate) const MAX: usize = 254;

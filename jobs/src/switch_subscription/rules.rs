@@ -1,4 +1,4 @@
-//! Who takes which step in each of the four ways a subscription moves, and what a request has to say.
+//! Steps and their owners in each of the four ways a subscription moves, and what a request has to say.
 
 use crate::TransferAction::{Accept, Cancel, Reject, Request};
 use crate::{Direction, Flow, TransferAction};

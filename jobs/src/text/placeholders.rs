@@ -1,4 +1,4 @@
-//! What programs write where there is no value, or where they cannot write it: the word of a database or a library for nothing,
+//! Placeholders that programs write where there is no value, or where they cannot write it: the word of a database or a library for nothing,
 //! and the name of a type for several values.
 
 /// Words that nobody is called by, as programs write them.

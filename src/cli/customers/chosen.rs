@@ -1,4 +1,4 @@
-//! Which rows of a list are shown, by what stands in their columns.
+//! Filters of a list's rows by their columns.
 
 use tenantry_jobs::{ExportColumn, ExportOf, did_you_mean, export_columns, key, nearest};
 

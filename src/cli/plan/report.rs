@@ -1,4 +1,4 @@
-//! What `plan` prints for people.
+//! The text that `plan` prints.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};

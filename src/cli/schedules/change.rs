@@ -1,4 +1,4 @@
-//! What people do with schedules. Each of it is recorded with who did it.
+//! Changes to schedules by people, each recorded with who made it.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! What makes the folders of a configuration sound beyond the types of their keys.
+//! Checks of folders beyond the types of their keys.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

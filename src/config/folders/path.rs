@@ -1,4 +1,4 @@
-//! Where a folder lies, and which names its files have.
+//! Paths of folders, and patterns of the names of their files.
 
 use std::ffi::OsStr;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What makes a schedule sound beyond the types of its keys.
+//! Checks of a schedule beyond the types of its keys.
 
 use globset::Glob;
 use tenantry_jobs::did_you_mean;

@@ -1,4 +1,4 @@
-//! Whether a file's content says that it is all there, and whether what its marker states is true.
+//! Completeness of a file by its content, and by what its marker states.
 //!
 //! What can be seen at a file's end without knowing its rows: nothing in it, zeros that were reserved and not yet written, an
 //! archive without its end. A text without a line feed at its end may be whole and may be cut, so it has to settle for longer.

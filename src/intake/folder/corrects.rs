@@ -1,4 +1,4 @@
-//! What the content of a file says of where it comes from: rejected rows say which job rejected them.
+//! The origin of a file by its content: rejected rows say which job rejected them.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,4 +1,4 @@
-//! What is asked of a folder's file system: that a rename takes nothing's place, and that what was written lasts.
+//! Operations on a folder's file system: that a rename takes nothing's place, and that what was written lasts.
 
 use std::fs;
 use std::io;

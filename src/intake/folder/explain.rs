@@ -1,4 +1,4 @@
-//! Why a file is not taken, found out by looking at it as a worker would, whether or not one is running.
+//! The reason for which a file is not taken, found by looking at it as a worker would, whether or not one is running.
 //!
 //! A worker's memory of how long a file has been unchanged is its own, so the file is looked at for as long as it takes to settle.
 

@@ -1,4 +1,4 @@
-//! What kind of file system a folder lies on: whether its system tells of every change, and answers with what is.
+//! The kind of file system that a folder lies on: whether its system tells of every change, and answers with what is.
 //!
 //! Known are file systems of this machine's own disks. Of all others, such as those of networks and of virtual machines, it is
 //! assumed that changes are made elsewhere and nobody is told.

@@ -1,4 +1,4 @@
-//! What lies in `done` is removed once it was kept for as long as the folder says, by whole days.
+//! Files in `done` are removed once they were kept for as long as the folder says, by whole days.
 //!
 //! A day is what its directory's name says, never what a file's time says. What is removed is what this program has put there: directories
 //! called after a file and an id, in directories called after days. Anything else that somebody has put there stays, and its day with it.

@@ -1,4 +1,4 @@
-//! Where things lie in a folder, and whose folder it is.
+//! The layout of a folder, and its owner.
 //!
 //! `.tenantry` in the folder names the folder and the ledger that it belongs to. It is written once, when a folder is served for
 //! the first time. From then on a folder without it is an empty mount point, and nothing is made in it; one that names another

@@ -1,4 +1,4 @@
-//! What lies in a folder's directory, and which of it can be taken: names, looks, content and markers put together.
+//! The files of a folder's directory, and which of them can be taken: names, looks, content and markers put together.
 //!
 //! A [round](Observer::look) looks at every entry once. Where that takes long and is not due yet, only the next files are looked at
 //! that have had the time to settle, so that the first of many thousand files need not wait for a second look at all of them.

@@ -1,4 +1,4 @@
-//! Whether a folder has all that it needs, tried rather than believed.
+//! Health of a folder: each thing that it needs is tried.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! What is written beside a file that was refused: the reasons, and a receipt. The file itself stays as it came, since it is to
+//! Files written beside a file that was refused: the reasons, and a receipt. The file itself stays as it came, since it is to
 //! be fixed.
 
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! What a worker does that takes a folder over: it looks what its predecessor's rows say and what the directories hold, and brings
+//! Recovery by a worker that takes a folder over: it looks what its predecessor's rows say and what the directories hold, and brings
 //! the two together.
 //!
 //! A file that was about to be moved is moved, or was; a rename that a power cut has undone is done again, under the same id; a

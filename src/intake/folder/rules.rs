@@ -1,4 +1,4 @@
-//! What a folder's configuration asks, in the terms of the protocol.
+//! A folder's configuration in the terms of the protocol.
 
 use std::io;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Which files have settled: a tracker of what each looked like, and since when.
+//! A tracker of the files that have settled: what each looked like, and since when.
 //!
 //! A file has settled when two looks at it, far enough apart by a clock that nobody sets, found the same size, time of change
 //! and number. Its time of change is only ever compared with itself: it may lie in the future or in 1970. Nothing here looks at

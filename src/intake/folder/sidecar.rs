@@ -1,4 +1,4 @@
-//! What a file asks for: by its folder, by the directories it lies in, and by the job document beside it.
+//! The job that a file asks for: by its folder, by the directories it lies in, and by the job document beside it.
 //!
 //! A document beside a file, `NAME.job.json`, is one of the inbox without rows. It can only say less than the folder allows:
 //! a kind that the folder takes, a customer where the folder has none, and nobody as submitter but the one the folder says.

@@ -1,4 +1,4 @@
-//! What tests of several parts of the folder need.
+//! Helpers of the folder's tests.
 
 use crate::config::{Config, FolderConfig};
 

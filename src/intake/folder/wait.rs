@@ -1,4 +1,4 @@
-//! Why a file is not taken yet, in words.
+//! Reasons for which a file is not taken yet, as text.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What becomes of an entry that was dealt with: it is taken off, or moved to those that are refused, or it stays.
+//! The end of an entry: it is taken off, or moved to those that are refused, or it stays.
 
 use futures::StreamExt;
 

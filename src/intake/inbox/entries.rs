@@ -1,4 +1,4 @@
-//! What Redis answers, as entries.
+//! Entries, parsed from answers of Redis.
 //!
 //! Read by hand and with no way to fail: names and values of an entry are whatever bytes somebody put there, and
 //! a reader that wants text in one of them would stumble over the same answer for ever.

@@ -1,4 +1,4 @@
-//! Who reads the inbox: one worker at a time, so that entries are recorded in the order of the stream.
+//! The reader of the inbox: one worker at a time, so that entries are recorded in the order of the stream.
 //!
 //! A key in Redis names it, and runs out unless its worker goes on to say that it is there. Whoever comes next takes up first what
 //! was in its hand. A worker that was stopped for a while does not read before it has said so again, and what it still had in

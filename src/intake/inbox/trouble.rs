@@ -1,4 +1,4 @@
-//! What does not work for the time being: told of when it begins and when it is over, not for every entry it befalls.
+//! Temporary trouble, reported when it begins and when it is over, not for every entry it befalls.
 
 use std::collections::HashSet;
 use std::sync::Mutex;

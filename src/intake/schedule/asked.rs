@@ -1,4 +1,4 @@
-//! What people ask about schedules and of them: looking them up, fires by hand, pauses, and times made up for.
+//! Requests of people about schedules: looking them up, fires by hand, pauses, and times made up for.
 
 use std::time::Duration;
 

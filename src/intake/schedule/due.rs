@@ -1,4 +1,4 @@
-//! What is due of a schedule, and whether a fire may begin: pure, given the time.
+//! Due times of a schedule, and whether a fire may begin: pure, given the time.
 //!
 //! A look goes over the due times since the last one. Those of the last minute fire; earlier ones were missed, and the schedule
 //! says which of them are made up for: the newest (`last`), each in order (`all`), or none. What is not is recorded all the same,

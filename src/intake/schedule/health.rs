@@ -1,4 +1,4 @@
-//! Whether schedules do what is expected of them, for `doctor`.
+//! Health of schedules, for `doctor`.
 
 use super::asked::upcoming;
 use super::standing::{ScheduleStatus, standing};

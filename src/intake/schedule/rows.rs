@@ -1,4 +1,4 @@
-//! Where the rows of a fire come from: the file that its schedule names, or the one row that stands in its definition; and what
+//! The source of a fire's rows: the file that its schedule names, or the one row that stands in its definition; and what
 //! becomes of files afterwards.
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! How it stands with schedules: whether each does what is expected of it.
+//! Status of schedules: whether each does what is expected of it.
 
 use super::asked::late;
 use super::due::Times;

@@ -1,4 +1,4 @@
-//! Where Redis is, and how it is spoken to: over TLS with `rediss://`, and never with a password in the clear to another machine.
+//! The address of Redis, and the connection to it: over TLS with `rediss://`, and never with a password in the clear to another machine.
 
 use std::error::Error;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What has ended and is still to be recorded.
+//! Outcomes that are still to be recorded, together.
 
 use tokio::time::{Duration, Instant};
 

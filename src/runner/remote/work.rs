@@ -1,4 +1,4 @@
-//! What the rows of a chunk are to have done, and in which order.
+//! The work of a chunk's rows, and its order.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 

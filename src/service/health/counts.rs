@@ -1,4 +1,4 @@
-//! Whether the counts of the ledger's store add up, and fixing them.
+//! Derived counts of the ledger's store, checked and fixed.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! Whether everything that is always true of a ledger and its store is true of these: records looked at one by one, which takes as
+//! The deep check of a ledger's and its store's invariants: records looked at one by one, which takes as
 //! long as there are records.
 
 use super::Finding;

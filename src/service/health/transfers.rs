@@ -1,4 +1,4 @@
-//! Whether requests to other partners stand open that no row waits for, and closing them.
+//! Open requests to other partners that no row waits for, found and closed.
 
 use super::Finding;
 use crate::clock::Clock;

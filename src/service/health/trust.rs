@@ -1,4 +1,4 @@
-//! What the approvals and the audit record are worth: whether signatures are asked for, and whether anybody would notice that the record was rewritten.
+//! Health of approvals and the audit record: whether signatures are asked for, and whether anybody would notice that the record was rewritten.
 
 use super::Finding;
 use crate::anchor::try_place;

@@ -1,4 +1,4 @@
-//! Whether somebody works on the jobs of the ledger.
+//! Health of workers: whether any serves the ledger's jobs.
 
 use std::fmt::Write;
 

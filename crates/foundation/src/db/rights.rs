@@ -1,4 +1,4 @@
-//! What a role of PostgreSQL can do in a ledger, as the server sees it.
+//! Rights of a PostgreSQL role in a ledger, as the server sees them.
 
 use super::{DbError, Tx};
 

@@ -1,4 +1,4 @@
-//! What remains to be said of a stream of bytes once it has gone by.
+//! Hash and facts of a stream of bytes that was read.
 
 use sha2::Digest as _;
 

@@ -1,4 +1,4 @@
-//! What can be wrong with a file as a whole, and where.
+//! Errors of a file as a whole, with their places.
 
 use tenantry_jobs::printable;
 

@@ -1,4 +1,4 @@
-//! What is to be said of a file that was read: nothing is wrong with it, and yet its rows may not be what somebody meant.
+//! Notes on a file that was read: nothing is wrong with it, and yet its rows may not be what somebody meant.
 
 mod escaped;
 

@@ -1,4 +1,4 @@
-//! Whether a quoted cell of several lines has swallowed rows of the file, because a quote is missing or one too many.
+//! Detection of quoted cells that have swallowed rows of the file, because a quote is missing or one too many.
 
 use super::block::RowView;
 

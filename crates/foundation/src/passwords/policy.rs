@@ -1,4 +1,4 @@
-//! What a new password is made of.
+//! The rules that new passwords are made by.
 
 use std::ops::RangeInclusive;
 

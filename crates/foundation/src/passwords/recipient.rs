@@ -1,4 +1,4 @@
-//! Whom passwords are sealed to.
+//! Recipients that passwords are sealed to.
 
 use std::fmt;
 use std::str::FromStr;

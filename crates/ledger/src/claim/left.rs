@@ -1,4 +1,4 @@
-//! What workers left that died, or gave back, taken up by those who claim.
+//! Chunks that dead workers left, or that were given back, claimed again.
 //!
 //! It comes before all else, since all else may wait for it. One death is an accident: the batch is taken up as a whole. After the second,
 //! its chunks are claimed one by one, each when the one before it has ended, and only from then on do they answer for deaths. A batch

@@ -1,4 +1,4 @@
-//! How fires end, and what that means for their schedules: failures in a row can pause one.
+//! The end of fires, and its effect on their schedules: failures in a row can pause one.
 
 use super::super::audit::{self, Action, AuditEntry};
 use super::super::schedules::{SchedulePause, locked, pause_note, set_pause};

@@ -1,4 +1,4 @@
-//! What Partner Center's error codes mean, for each operation that can meet them.
+//! Partner Center's error codes and their meanings, for each operation that can meet them.
 //!
 //! A code alone means different things: 3000 is a value that is not accepted or a relationship that has ended, 900101 is
 //! another transfer where one is created and our own acceptance, made before, where one is accepted. So entries are found

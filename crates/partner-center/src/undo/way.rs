@@ -1,4 +1,4 @@
-//! Whether what a step did can still be taken back, and what that would change.
+//! The way to revert a step, if there still is one, and what it would change.
 
 use tenantry_jobs::{CustomerField, key};
 

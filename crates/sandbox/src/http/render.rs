@@ -1,4 +1,4 @@
-//! How answers are written: with the headers and the byte order mark of the service, with what quirks make of them, or
+//! Rendering of answers: with the headers and the byte order mark of the service, with what quirks make of them, or
 //! as somebody else's.
 
 use std::convert::Infallible;

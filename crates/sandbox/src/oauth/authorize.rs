@@ -1,4 +1,4 @@
-//! How a person lets an application in: by a code that is sent to the application's address, or by one that is shown on a
+//! Authorization of an application by a person: by a code that is sent to the application's address, or by one that is shown on a
 //! device and entered somewhere else.
 
 use std::fmt::Write;

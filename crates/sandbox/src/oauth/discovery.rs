@@ -1,4 +1,4 @@
-//! Where clients find out which addresses to use: the `OpenID` configuration of a tenant, and of the cloud.
+//! Discovery of addresses by clients: the `OpenID` configuration of a tenant, and of the cloud.
 
 use serde_json::json;
 

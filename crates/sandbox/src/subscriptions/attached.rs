@@ -1,4 +1,4 @@
-//! What hangs on a subscription: its add-ons, whom to ask for support, whether Azure knows of it, and the entitlements of
+//! Things attached to a subscription: its add-ons, whom to ask for support, whether Azure knows of it, and the entitlements of
 //! an Azure plan.
 
 use serde_json::{Value as Json, json};

@@ -1,4 +1,4 @@
-//! What an agreed transfer does: the target gets new subscriptions, and the source's are deleted.
+//! Effects of an agreed transfer: the target gets new subscriptions, and the source's are deleted.
 
 use serde_json::{Value as Json, json};
 

@@ -1,4 +1,4 @@
-//! How rows are passed on: all of them, in order, few at a time, and none that nobody wants.
+//! Rows are passed on: all of them, in order, few at a time, and none that nobody wants.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,4 +1,4 @@
-//! Which customers are asked for.
+//! A filter of customers.
 
 use tenantry_jobs::{Export, Matching, SearchField, key};
 

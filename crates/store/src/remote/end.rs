@@ -1,4 +1,4 @@
-//! How rows end in a remote store, and what they would do.
+//! Row outcomes and previews of a remote store.
 
 use tenantry_jobs::Problem;
 

@@ -1,4 +1,4 @@
-//! What the other partner has said. A database has only us, so a person records what the other side of a transfer did; the rows
+//! Answers of the other partner to a transfer. A database has only us, so a person records what the other side of a transfer did; the rows
 //! that wait for it go on from there, and rows that answer a request find it.
 
 use tenantry_jobs::{CustomerRef, Flow};

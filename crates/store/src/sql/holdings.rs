@@ -1,4 +1,4 @@
-//! What customers hold, for cells that name nothing of it.
+//! Holdings of customers, for suggestions about cells that name none of them.
 
 use tenantry_jobs::{CustomerRef, Holdings, Naming, OwnSubscription};
 

@@ -1,4 +1,4 @@
-//! What is true of every store in a database, as statements that list where it is not; see [`tenantry_ledger::invariants`].
+//! Invariants of every store in a database, as statements that list violations; see [`tenantry_ledger::invariants`].
 //!
 //! Records that were copied from another store are as they were there, and left out where that makes a difference. So are users
 //! who were deleted for good, 30 days after, and what was changed by jobs that have been removed.

@@ -1,4 +1,4 @@
-//! Who the rows mean: customers by GUID, domain or external id, with their domains and SKUs.
+//! Resolution of the customers that rows name: customers by GUID, domain or external id, with their domains and SKUs.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -1,4 +1,4 @@
-//! What is read, what is refused and with which words, and which days fit.
+//! Expressions that are read, those that are refused and with which words, and days that fit.
 
 use jiff::civil::DateTime;
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! What is said of the nights in which clocks change.
+//! Texts about the nights in which clocks change.
 
 use super::*;
 use crate::timing::TimingText;

@@ -1,4 +1,4 @@
-//! What documents beside files may say, and what they may not.
+//! Documents beside files: what they may say, and what they may not.
 
 use serde_json::{Value, json};
 

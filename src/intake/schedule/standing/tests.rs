@@ -1,4 +1,4 @@
-//! How it stands at held times.
+//! Status of schedules at held times.
 
 use super::*;
 use crate::config::Config;

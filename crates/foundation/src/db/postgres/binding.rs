@@ -1,4 +1,4 @@
-//! What ties a login to the TLS it goes through, so that nobody in between can pass it on: the hash of the server's certificate
+//! Channel binding, which ties a login to the TLS it goes through, so that nobody in between can pass it on: the hash of the server's certificate
 //! (`tls-server-end-point` of RFC 5929).
 
 use sha2::{Digest, Sha256, Sha384, Sha512};

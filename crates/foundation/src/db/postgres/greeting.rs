@@ -1,4 +1,4 @@
-//! What goes between the driver and a server, watched until the server has let us in.
+//! The login's messages between the driver and a server, watched until it is done.
 //!
 //! The driver sends its password as it is to any server that asks for it so. It is kept from doing that where others could read it. And
 //! the server's number for the connection is noted: a pooler in between hands out one of its own.

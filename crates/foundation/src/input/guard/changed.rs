@@ -1,4 +1,4 @@
-//! What a spreadsheet makes another value of when it opens a CSV file: a number, a percentage, an amount of money, a fraction, a
+//! Values that a spreadsheet changes when it opens a CSV file: a number, a percentage, an amount of money, a fraction, a
 //! date, a time or a truth value, whose text is not the one in the file, or is not what a workbook would then have in it.
 //!
 //! What it takes for what depends on its language, so a cell is one of these if some language makes it one: `5.3` is a

@@ -1,4 +1,4 @@
-//! Which of the encodings of European languages makes words of a text.
+//! A guess at the encoding of European texts, by which of them makes words.
 //!
 //! A detector goes by how often letters follow each other in long texts. A list of customers may have one name with one letter
 //! beyond ASCII, and then a rare encoding looks as good as the usual one: `François` becomes `Franįois`. So its choice is held

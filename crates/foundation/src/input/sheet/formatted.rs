@@ -1,4 +1,4 @@
-//! Which cells of a sheet have a number format that shows another text than their value.
+//! Cells of a sheet that have a number format that shows another text than their value.
 
 use std::collections::HashMap;
 use std::io::{Read, Seek};

@@ -1,4 +1,4 @@
-//! Which sorts of values the columns of a text hold, to tell a row whose values stand beside their columns.
+//! The sorts of values that the columns of a text hold, to tell a row whose values stand beside their columns.
 
 use crate::input::block::RowView;
 

@@ -1,4 +1,4 @@
-//! How many calls of a key were answered lately, second by second.
+//! Counts of a key's answered calls, second by second.
 
 use tokio::time::Instant;
 

@@ -1,4 +1,4 @@
-//! What a row is to a session: a task that decides, the decision, and the steps it is carried out in.
+//! A row within a session: a task that decides, the decision, and the steps it is carried out in.
 
 use tenantry_jobs::{Problem, code};
 

@@ -1,4 +1,4 @@
-//! Whether a user is as a job left it, although others have changed it since: what was done and undone leaves nothing.
+//! The check that a user is as a job left it, although others have changed it since: what was done and undone leaves nothing.
 //!
 //! Every change of a user raises its version by one and leaves an image, so the images tell its whole history, or it is
 //! not known and the user counts as changed.

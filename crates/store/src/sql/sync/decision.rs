@@ -1,4 +1,4 @@
-//! What is done about an original: whether it has a copy, can have one, and who has to make way.
+//! The decision about an original: whether it has a copy, can have one, and who has to make way.
 
 use std::collections::{BTreeMap, HashSet};
 

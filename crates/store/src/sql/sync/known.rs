@@ -1,4 +1,4 @@
-//! What is here of a page: the copies that stand for its keys, and the records that have its records' identity.
+//! Records that exist already of a page: the copies that stand for its keys, and the records that have its records' identity.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
