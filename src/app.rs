@@ -211,15 +211,15 @@ pub fn limits(config: &Config) -> Limits {
     Limits {
         // Who names the keys that count wants what has to be approved to be approved.
         approval: approval.required || !approval.keys.is_empty(),
-        approval_expires_after: approval.within,
+        approval_expires_after: approval.expires_after,
         own_undo_within: approval.own_undo_within,
         user_share: f64::from(limits.user_percent) / 100.0,
-        user_share_min_users: limits.user_percent_from,
+        user_share_min_users: limits.user_percent_min_users,
         destructive_rows: limits.destructive_rows,
         rows: limits.rows,
         errors: ErrorLimit {
             rate: f64::from(limits.error_percent) / 100.0,
-            from_rows: limits.error_percent_from,
+            min_rows: limits.error_percent_min_rows,
         },
     }
 }

@@ -56,8 +56,11 @@ const COMMAND_LINE: &str = "the command line";
 const ANY_NAME: &str = "NAME";
 
 /// Keys that had other names before, with those of now.
-const RENAMED: [(&str, &str); 7] = [
+const RENAMED: [(&str, &str); 10] = [
+    ("approval.within", "approval.expires_after"),
     ("ledger.patience", "ledger.connect_timeout"),
+    ("limits.error_percent_from", "limits.error_percent_min_rows"),
+    ("limits.user_percent_from", "limits.user_percent_min_users"),
     ("passwords.hand_out", "passwords.deliver"),
     ("retry.longest_delay", "retry.max_delay"),
     ("spool.keep", "spool.retention"),
@@ -182,7 +185,7 @@ pub struct ApprovalConfig {
     pub keys: Vec<String>,
     pub required: bool,
     #[serde(with = "duration")]
-    pub within: Duration,
+    pub expires_after: Duration,
     #[serde(with = "duration")]
     pub own_undo_within: Duration,
 }
@@ -228,11 +231,11 @@ impl AuditConfig {
 #[serde(deny_unknown_fields)]
 pub struct LimitsConfig {
     pub user_percent: u32,
-    pub user_percent_from: u64,
+    pub user_percent_min_users: u64,
     pub destructive_rows: u64,
     pub rows: u64,
     pub error_percent: u32,
-    pub error_percent_from: u64,
+    pub error_percent_min_rows: u64,
 }
 
 /// `[transfers]`

@@ -1,4 +1,4 @@
-//! What jobs are held to: what is usual, as the ledger's policy has it, and as strict as the configuration makes it.
+//! The policy that jobs are held to: the defaults, as the ledger's policy has it, and as strict as the configuration makes it.
 //!
 //! A configuration is whoever has it in hand; so one that allows more than the ledger's policy changes nothing, and one that allows less is
 //! heeded. Every key says for itself which of two values is the stricter one.
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::{Config, duration};
-use crate::ledger::StoredPolicy;
+use crate::ledger::{RENAMED_POLICY_KEYS, StoredPolicy};
 use crate::passwords::Recipient;
 use crate::plan::Limits;
 
@@ -23,6 +23,14 @@ pub(crate) struct PolicyKey {
     check: fn(&str) -> Result<(), String>,
 }
 
+/// A name that no key has.
+pub(crate) enum UnknownPolicyKey {
+    /// A key had it before, which is called this now.
+    Renamed(&'static str),
+    /// The nearest name there is, if one is near.
+    Unknown(Option<&'static str>),
+}
+
 /// All of them, in the order they are shown.
 pub(crate) const KEYS: [PolicyKey; 10] = [
     PolicyKey {
@@ -32,7 +40,7 @@ pub(crate) const KEYS: [PolicyKey; 10] = [
         check: is_yes_or_no,
     },
     PolicyKey {
-        name: "approval.within",
+        name: "approval.expires_after",
         about: "how long there is to approve a job",
         usual: "7d",
         check: is_duration,
@@ -56,7 +64,7 @@ pub(crate) const KEYS: [PolicyKey; 10] = [
         check: is_percent,
     },
     PolicyKey {
-        name: "limits.user_percent_from",
+        name: "limits.user_percent_min_users",
         about: "fewer touched users of a customer in a day than this are never too large a share",
         usual: "10",
         check: is_number,
@@ -88,10 +96,15 @@ pub(crate) const KEYS: [PolicyKey; 10] = [
 ];
 
 impl PolicyKey {
-    /// The key of that name, or the nearest one.
-    pub(crate) fn find(name: &str) -> Result<&'static Self, Option<&'static str>> {
-        let found = KEYS.iter().find(|key| key.name == name);
-        found.ok_or_else(|| tenantry_jobs::nearest(name, KEYS.iter().map(|key| key.name)))
+    /// The key of that name, or the one it is called now, or the nearest one.
+    pub(crate) fn find(name: &str) -> Result<&'static Self, UnknownPolicyKey> {
+        if let Some(found) = KEYS.iter().find(|key| key.name == name) {
+            return Ok(found);
+        }
+        Err(match RENAMED_POLICY_KEYS.iter().find(|(old, _)| *old == name) {
+            Some((_, new)) => UnknownPolicyKey::Renamed(new),
+            None => UnknownPolicyKey::Unknown(tenantry_jobs::nearest(name, KEYS.iter().map(|key| key.name))),
+        })
     }
 
     /// Whether a value can be decided on, and if not, what was expected.
@@ -144,14 +157,14 @@ impl LedgerPolicy {
         Limits {
             approval: self.requires_approval() || configured.approval,
             approval_expires_after: self
-                .duration_of("approval.within")
+                .duration_of("approval.expires_after")
                 .min(configured.approval_expires_after),
             own_undo_within: self
                 .duration_of("approval.own_undo_within")
                 .min(configured.own_undo_within),
             user_share: (self.number_of("limits.user_percent") as f64 / 100.0).min(configured.user_share),
             user_share_min_users: self
-                .number_of("limits.user_percent_from")
+                .number_of("limits.user_percent_min_users")
                 .min(configured.user_share_min_users),
             destructive_rows: self
                 .number_of("limits.destructive_rows")
@@ -181,7 +194,7 @@ pub(crate) fn configured(config: &Config, key: &str) -> Option<String> {
     match key {
         "approval.required" => approval.required.then(|| "true".to_owned()),
         "limits.user_percent" => (limits.user_percent < 100).then(|| limits.user_percent.to_string()),
-        "limits.user_percent_from" => less(limits.user_percent_from),
+        "limits.user_percent_min_users" => less(limits.user_percent_min_users),
         "limits.destructive_rows" => less(limits.destructive_rows),
         "limits.rows" => less(limits.rows),
         _ => None,
@@ -254,6 +267,14 @@ mod tests {
     }
 
     #[test]
+    fn a_former_name_is_answered_with_the_one_of_now() {
+        for (old, new) in RENAMED_POLICY_KEYS {
+            assert!(matches!(PolicyKey::find(old), Err(UnknownPolicyKey::Renamed(now)) if now == new));
+            assert!(PolicyKey::find(new).is_ok(), "{new}");
+        }
+    }
+
+    #[test]
     fn the_stricter_of_policy_and_configuration_holds() {
         let open = Limits {
             approval_expires_after: Duration::from_secs(u64::MAX),
@@ -269,10 +290,7 @@ mod tests {
         let strict = Limits {
             approval: true,
             rows: 5,
-            errors: ErrorLimit {
-                rate: 0.5,
-                from_rows: 1,
-            },
+            errors: ErrorLimit { rate: 0.5, min_rows: 1 },
             ..open
         };
         let both = off.limits(strict);

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tenantry_jobs::did_you_mean;
@@ -12,7 +12,7 @@ use super::text_table::TextTable;
 use super::{CommandEnd, output};
 use crate::app::App;
 use crate::ledger::{Actor, StoredPolicy};
-use crate::policy::{KEYS, LedgerPolicy, PolicyKey, configured};
+use crate::policy::{KEYS, LedgerPolicy, PolicyKey, UnknownPolicyKey, configured};
 
 #[derive(Debug, Args)]
 pub(super) struct PolicyArgs {
@@ -88,16 +88,16 @@ pub(super) async fn policy(args: &PolicyArgs, app: &App, json: bool) -> anyhow::
 }
 
 fn key(name: &str) -> anyhow::Result<&'static PolicyKey> {
-    PolicyKey::find(name).map_err(|nearest| {
-        let all: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
-        output::hinted(
-            format!(
-                "the policy has no key `{}`{}",
-                output::printable(name),
-                did_you_mean(nearest)
-            ),
-            format!("keys are {}", all.join(", ")),
-        )
+    PolicyKey::find(name).map_err(|unknown| match unknown {
+        UnknownPolicyKey::Renamed(new) => anyhow!("the policy's key `{name}` is called `{new}` now"),
+        UnknownPolicyKey::Unknown(nearest) => {
+            let all: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
+            let name = output::printable(name);
+            output::hinted(
+                format!("the policy has no key `{name}`{}", did_you_mean(nearest)),
+                format!("keys are {}", all.join(", ")),
+            )
+        }
     })
 }
 

@@ -99,7 +99,8 @@ fn all_faults_come_at_once_and_name_their_place() {
 #[test]
 fn a_key_of_before_is_answered_with_its_name_of_now() {
     let told = faults(
-        "[ledger]\npatience = \"5s\"\n[transfers]\nfirst_look = \"5s\"\nlongest_look = \"5s\"",
+        "[ledger]\npatience = \"5s\"\n[transfers]\nfirst_look = \"5s\"\nlongest_look = \"5s\"\n\
+         [approval]\nwithin = \"1d\"\n[limits]\nuser_percent_from = 3\nerror_percent_from = 3",
         &[
             ("TENANTRY__PASSWORDS__HAND_OUT", "true"),
             ("TENANTRY__WORKER__SWEEP_EVERY", "1s"),
@@ -108,6 +109,9 @@ fn a_key_of_before_is_answered_with_its_name_of_now() {
     );
     for answer in [
         "my.toml: `ledger.patience` is called `ledger.connect_timeout` now",
+        "my.toml: `approval.within` is called `approval.expires_after` now",
+        "my.toml: `limits.user_percent_from` is called `limits.user_percent_min_users` now",
+        "my.toml: `limits.error_percent_from` is called `limits.error_percent_min_rows` now",
         "my.toml: `transfers.first_look` is called `transfers.poll_interval` now",
         "my.toml: `transfers.longest_look` is called `transfers.max_poll_interval` now",
         "TENANTRY__PASSWORDS__HAND_OUT: `passwords.hand_out` is called `passwords.deliver` now",
@@ -124,13 +128,13 @@ fn a_key_of_before_is_answered_with_its_name_of_now() {
 #[test]
 fn every_key_is_tried_however_many_are_faulty() {
     let told = faults(
-        "[worker]\nlease = \"soon\"\nsweep_interval = \"often\"\nconcurrency = true\n[approval]\nwithin = \"a while\"",
+        "[worker]\nlease = \"soon\"\nsweep_interval = \"often\"\nconcurrency = true\n[approval]\nexpires_after = \"a while\"",
         &[("TENANTRY__LOG__FORMAT", "xml")],
         &[("spool.retention", "for ever")],
     );
     let lines: Vec<&str> = told.lines().skip(1).map(str::trim).collect();
     let keys = [
-        "`approval.within` = `a while`: expected",
+        "`approval.expires_after` = `a while`: expected",
         "`log.format` = `xml`: expected `text` or `json`",
         "`spool.retention` = `for ever`: expected",
         "`worker.concurrency` = `true`: expected a whole number",

@@ -1,4 +1,4 @@
-//! What was decided about this ledger's jobs, wherever they are submitted: kept here and not with whoever submits, changed on record.
+//! The policy of this ledger's jobs, wherever they are submitted: kept here and not with whoever submits, changed on record.
 //!
 //! It is texts by key; what they mean is for those who are held to it. A handle on the ledger knows them from when it was opened and learns
 //! of changes [now and then](Ledger::refresh_policy): nobody asks for them job by job. Each decision has a number, and a job's record
@@ -16,6 +16,18 @@ use super::audit::{self, Action, AuditEntry};
 use super::signing::{self, Approver, NotSigned};
 use super::{Actor, Ledger};
 use tenantry_foundation::db::{DbError, Tx};
+
+/// Keys that had other names before, with those of now. Decisions on record have the names they were made under.
+pub const RENAMED_POLICY_KEYS: [(&str, &str); 2] = [
+    ("approval.within", "approval.expires_after"),
+    ("limits.user_percent_from", "limits.user_percent_min_users"),
+];
+
+/// The name of today of a key.
+fn todays_name(key: &str) -> &str {
+    let renamed = RENAMED_POLICY_KEYS.iter().find(|(old, _)| *old == key);
+    renamed.map_or(key, |(_, new)| new)
+}
 
 /// What is decided, as it is written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,7 +91,7 @@ impl StoredPolicy {
     /// Takes over what the note of a decision says.
     pub(super) fn decide(&mut self, what: &str) {
         let decided = what.strip_prefix("policy ").and_then(|what| what.split_once(" is "));
-        match decided {
+        match decided.map(|(key, value)| (todays_name(key), value)) {
             Some((key, "as usual")) => drop(self.values.remove(key)),
             Some((key, value)) => drop(self.values.insert(key.to_owned(), value.to_owned())),
             None => {}

@@ -15,7 +15,7 @@ use tenantry_store::Stores;
 use super::approval::deleted;
 use super::reload;
 use super::signed::Person;
-use crate::place::{On, Place, TestJob, Work, apply, by, column, on_both, outcomes, settings};
+use crate::place::{On, Place, TestJob, Work, apply, by, column, on_both, outcomes, settings, tables};
 
 const LIMITS: Limits = Limits {
     approval: true,
@@ -151,6 +151,30 @@ on_both! {
             let why = ended.message.unwrap_or_default();
             assert!(ended.counts.applied == 0 && why.contains("it has ended"), "{why}");
         }
+    }
+
+    async fn what_was_decided_under_a_former_name_holds_under_the_one_of_now(place: Place) {
+        let ledger = place.ledger().await;
+        let anna = Person::new("anna", 1);
+        anna.enrol(&ledger, true, None).await.expect("the first one");
+        let text = ledger.text_of_decision("approval.within", Some("3d")).await.expect("asked");
+        let signed = anna.sign(&text);
+        ledger.set_policy("approval.within", Some("3d"), &by("root"), Some(&signed)).await.expect("asked").expect("decided");
+        tables::set_meta(ledger.db(), "schema_version", "39").await;
+        ledger.close().await;
+
+        let ledger = place.ledger().await;
+        let held = ledger.clone().trusting([anna.public.clone()].into()).await.expect("held");
+        for ledger in [&ledger, &held] {
+            let values = ledger.refresh_policy().await.expect("asked").values;
+            assert_eq!(values.get("approval.expires_after").map(String::as_str), Some("3d"));
+            assert_eq!(values.len(), 1, "{values:?}");
+        }
+        drop(held);
+        ledger.close().await;
+        place.tenantry(&["audit", "verify", "--deep"]).ends(0);
+        let answer = place.tenantry(&["policy", "set", "approval.within", "1d"]).ends(2);
+        assert!(answer.err.contains("`approval.within` is called `approval.expires_after` now"), "{}", answer.err);
     }
 
     async fn what_was_decided_is_what_was_signed(place: Place) {

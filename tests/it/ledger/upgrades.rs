@@ -6,7 +6,7 @@ use tenantry_ledger::Ledger;
 
 use crate::place::{On, Place, apply, column, on_both, outcomes};
 
-/// What schema 10 to 39 have added, taken away again.
+/// What schema 10 to 40 have added, taken away again.
 const WITHOUT_KEYS: [&str; 70] = [
     "DROP INDEX audit_decisions",
     "ALTER TABLE chunks DROP COLUMN steps",

@@ -74,9 +74,9 @@ async fn undo_gate(ledger: &Ledger, job: &Job, limits: &Limits) -> Vec<String> {
 }
 
 /// A worker that does one chunk after the other and minds these errors.
-fn minding(rate: f64, from_rows: u64) -> RunnerSettings {
+fn minding(rate: f64, min_rows: u64) -> RunnerSettings {
     RunnerSettings {
-        errors: Some(ErrorLimit { rate, from_rows }),
+        errors: Some(ErrorLimit { rate, min_rows }),
         ..settings(1)
     }
 }
@@ -86,15 +86,15 @@ on_both! {
         let ledger = place.ledger().await;
         apply(&ledger, "add-customer", CUSTOMERS).await;
         // New users are no share of those there are.
-        assert!(reasons(&ledger, "bulk-add-users", &users(0..10), limits(&[("user_percent", 29), ("user_percent_from", 1)])).await.is_empty());
-        let over = reasons(&ledger, "reset-passwords", &resets(0..3), limits(&[("user_percent", 29), ("user_percent_from", 3)])).await;
+        assert!(reasons(&ledger, "bulk-add-users", &users(0..10), limits(&[("user_percent", 29), ("user_percent_min_users", 1)])).await.is_empty());
+        let over = reasons(&ledger, "reset-passwords", &resets(0..3), limits(&[("user_percent", 29), ("user_percent_min_users", 3)])).await;
         assert_eq!(over, ["3 of the 10 users of alpha.onmicrosoft.com, more than 29 %"]);
-        let few = reasons(&ledger, "reset-passwords", &resets(0..3), limits(&[("user_percent", 29), ("user_percent_from", 4)])).await;
+        let few = reasons(&ledger, "reset-passwords", &resets(0..3), limits(&[("user_percent", 29), ("user_percent_min_users", 4)])).await;
         assert!(few.is_empty(), "{few:?}");
-        let just = reasons(&ledger, "reset-passwords", &resets(3..6), limits(&[("user_percent", 60), ("user_percent_from", 3)])).await;
+        let just = reasons(&ledger, "reset-passwords", &resets(3..6), limits(&[("user_percent", 60), ("user_percent_min_users", 3)])).await;
         assert!(just.is_empty(), "{just:?}");
         // Nothing is done to those who have a new password already.
-        let done = reasons(&ledger, "reset-passwords", &resets(0..6), limits(&[("user_percent", 0), ("user_percent_from", 1)])).await;
+        let done = reasons(&ledger, "reset-passwords", &resets(0..6), limits(&[("user_percent", 0), ("user_percent_min_users", 1)])).await;
         assert!(done.is_empty(), "{done:?}");
     }
 
@@ -113,12 +113,12 @@ on_both! {
         apply(&ledger, "add-customer", CUSTOMERS).await;
         let (three, two) = (apply(&ledger, "bulk-add-users", &users(0..3)).await, apply(&ledger, "bulk-add-users", &users(3..5)).await);
         // To take users back is to delete them, though the kind that made them is not destructive.
-        let two_rows = limits(&[("destructive_rows", 2), ("user_percent_from", 100)]);
+        let two_rows = limits(&[("destructive_rows", 2), ("user_percent_min_users", 100)]);
         assert_eq!(undo_gate(&ledger, &three, &two_rows).await, ["3 destructive rows, more than 2"]);
         assert!(undo_gate(&ledger, &two, &two_rows).await.is_empty());
         assert_eq!(column(ledger.db(), "SELECT user_principal_name FROM users").await.len(), 3);
         // Kinds that are destructive as such have no limit.
-        let one = reasons(&ledger, "delete-users", &resets(0..1), limits(&[("destructive_rows", 100), ("user_percent_from", 100)])).await;
+        let one = reasons(&ledger, "delete-users", &resets(0..1), limits(&[("destructive_rows", 100), ("user_percent_min_users", 100)])).await;
         assert_eq!(one, ["every `delete-users` needs approval"]);
     }
 

@@ -52,6 +52,7 @@ const STEPS: &[(i64, &str, Option<Fill>)] = &[
     (37, include_str!("schema/0037-room.sql"), None),
     (38, include_str!("schema/0038-taking.sql"), None),
     (39, include_str!("schema/0039-steps.sql"), None),
+    (40, include_str!("schema/0040-names.sql"), None),
 ];
 
 /// The schema version this program writes.
