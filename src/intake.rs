@@ -35,7 +35,7 @@ pub use door::LedgerDoor;
 /// How jobs are handed in.
 #[derive(Clone)]
 pub struct Handing {
-    /// Whether they may have been handed in before, and nobody knows why that came to nothing.
+    /// Whether they may have been handed in before, and nobody knows why that failed.
     pub again: bool,
     /// When they may be recorded.
     pub turn: RecordTurn,

@@ -1,4 +1,4 @@
-//! What a process counts while it works, and how that is told to Prometheus.
+//! Metrics: what a process counts, served to Prometheus.
 //!
 //! Counters are counted where things happen, in memory; gauges of the ledger are set by whoever shows them (`listen`). Labels have
 //! values of closed lists only ([`labels`]): never a customer, a job, a user or a file, whose number has no end. What is of no
@@ -109,7 +109,7 @@ fn timed<S: Clone + Eq + std::hash::Hash>() -> Timed<S> {
     Family::new_with_constructor(|| Histogram::new(SECONDS))
 }
 
-/// Why a chunk came to nothing.
+/// Why a chunk failed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ChunkFailure {
     /// Something is away that it needs.
@@ -251,11 +251,7 @@ impl Metrics {
             "From the claim of a chunk to its end",
             self.chunk_duration.clone(),
         );
-        ours.register(
-            "chunk_failures",
-            "Chunks that came to nothing here",
-            self.chunk_failures.clone(),
-        );
+        ours.register("chunk_failures", "Chunks that failed here", self.chunk_failures.clone());
         ours.register("leases_held", "Chunks in hand here", self.leases_held.clone());
         ours.register(
             "leases_lost",
@@ -280,7 +276,7 @@ impl Metrics {
         );
         ours.register(
             "queue_wakes",
-            "Times that the queue was rung from here",
+            "Notifications sent to the queue from here",
             self.queue_wakes.clone(),
         );
         self.ledger.register(ours);
@@ -346,8 +342,8 @@ impl Metrics {
         self.ledger_ops.get_or_create(&OfOp { op }).observe(took.as_secs_f64());
     }
 
-    /// How often the queue was rung, by result.
-    pub(crate) fn queue_was_rung(&self, counted: impl IntoIterator<Item = (&'static str, u64)>) {
+    /// Notifications sent to the queue, by result.
+    pub(crate) fn queue_notified(&self, counted: impl IntoIterator<Item = (&'static str, u64)>) {
         for (result, count) in counted {
             let wakes = self.queue_wakes.get_or_create(&OfResult { result });
             wakes.inner().store(count, Ordering::Relaxed);
@@ -409,7 +405,7 @@ impl Metrics {
         self.chunk_duration.get_or_create(&chunk).observe(took.as_secs_f64());
     }
 
-    /// A chunk came to nothing.
+    /// A chunk failed.
     pub(crate) fn chunk_failed(&self, why: ChunkFailure) {
         let reason = match why {
             ChunkFailure::Surroundings => "surroundings",

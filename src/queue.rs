@@ -1,6 +1,6 @@
-//! The queue: a doorbell. It says *there is work*, never what the work is.
+//! The queue: notifications to workers. It says *there is work*, never what the work is.
 //!
-//! A ticket carries a job's id and nothing else. Losing one is harmless, since the runner's sweep rings again for
+//! A ticket carries a job's id and nothing else. Losing one is harmless, since the runner's sweep notifies again of
 //! whatever the ledger has ready; a duplicate is harmless, since claiming is conditional. So neither
 //! queue acknowledges, retries or schedules anything: that is the ledger's business.
 //!
@@ -53,15 +53,15 @@ pub enum QueueError {
     Ended(String),
 }
 
-/// How often a queue was rung, and with what result.
+/// Notifications sent to a queue, and with what result.
 #[derive(Debug, Default)]
 pub(crate) struct Wakes([AtomicU64; 4]);
 
 impl Wakes {
-    const RESULTS: [&'static str; 4] = ["rung", "unavailable", "full", "refused"];
+    const RESULTS: [&'static str; 4] = ["sent", "unavailable", "full", "refused"];
 
-    fn count(&self, rung: &Result<(), QueueError>) {
-        let result = match rung {
+    fn count(&self, notified: &Result<(), QueueError>) {
+        let result = match notified {
             Ok(()) => 0,
             Err(QueueError::Unavailable(_)) => 1,
             Err(QueueError::Full(_)) => 2,
@@ -107,18 +107,18 @@ impl Queue {
 
     /// Rings `count` times for a job.
     pub async fn wake(&self, job: JobId, count: usize) -> Result<(), QueueError> {
-        let rung = match self {
+        let notified = match self {
             Queue::Embedded(queue) => {
                 queue.push(Ticket { job }, count);
                 Ok(())
             }
             Queue::Redis(queue) => queue.push(Ticket { job }, count).await,
         };
-        self.wakes().count(&rung);
-        rung
+        self.wakes().count(&notified);
+        notified
     }
 
-    /// How often it was rung here.
+    /// Notifications sent from here.
     pub(crate) fn wakes(&self) -> &Wakes {
         match self {
             Queue::Embedded(queue) => queue.wakes(),
@@ -134,22 +134,22 @@ impl Queue {
         }
     }
 
-    /// As [`wake`](Self::wake) for a job that was recorded just now. If the queue cannot be rung it says so, once until it can
+    /// As [`wake`](Self::wake) for a job that was recorded just now. If the queue cannot be notified it says so, once until it can
     /// again: workers find the job by themselves.
     pub async fn notify(&self, job: JobId, count: usize) {
-        let rung = self.wake(job, count).await;
+        let notified = self.wake(job, count).await;
         let Queue::Redis(queue) = self else { return };
-        if rung.is_err() {
+        if notified.is_err() {
             self.wake_here(job, count);
         }
-        match rung {
-            Ok(()) if queue.was_silent(false) => tracing::info!("the queue can be rung again"),
+        match notified {
+            Ok(()) if queue.was_silent(false) => tracing::info!("the queue can be notified again"),
             Ok(()) => {}
             Err(error) if queue.was_silent(true) => {
-                tracing::debug!(job.id = %job, %error, "the queue could not be rung");
+                tracing::debug!(job.id = %job, %error, "the queue could not be notified");
             }
             Err(error) => {
-                tracing::warn!(job.id = %job, %error, "job {job} was recorded; the queue cannot be rung, so workers find it by their sweep");
+                tracing::warn!(job.id = %job, %error, "job {job} was recorded; the queue cannot be notified, so workers find it by their sweep");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The runner: claims chunks, has the store apply them, records what happened, and sweeps.
 //!
-//! A ticket from the queue is a doorbell and nothing more: whoever hears it claims whatever the ledger says
-//! is next, a large chunk or many small ones at a time, until nothing is left. The sweep rings for what nobody was told of (a lost
+//! A ticket from the queue is a notification and nothing more: whoever gets it claims whatever the ledger says
+//! is next, a large chunk or many small ones at a time, until nothing is left. The sweep notifies workers of what they were not told of (a lost
 //! ticket, a lease that ran out, a retry that is due), so losing the whole queue costs one sweep interval.
 //!
 //! - `at_once`: jobs that are carried out as they come in.
@@ -9,13 +9,13 @@
 //! - `deliver`: results whose writer died.
 //! - `ended`: what is said and counted of chunks and jobs that have ended.
 //! - `export`: rows that make files.
-//! - `failure`: a chunk that came to nothing.
+//! - `failure`: a chunk that failed.
 //! - `gate`: whether a job that had to be approved is as it was.
 //! - `held`: the leases in hand and their heartbeat.
 //! - `outage`: when the ledger was away.
 //! - `remote`: rows carried out by a store that is no database.
 //! - `replies`: submitters told how their jobs ended.
-//! - `retry`: when a chunk that came to nothing is tried again; pure.
+//! - `retry`: when a chunk that failed is tried again; pure.
 //! - `sign`: signs of life.
 //! - `sync`: rows that copy from another store.
 //! - `sweep`: everything that happens because time passes.
@@ -303,7 +303,7 @@ impl Runner {
         }
     }
 
-    /// Nothing can be claimed without the ledger; the sweep rings when it is back.
+    /// Nothing can be claimed without the ledger; the sweep notifies when it is back.
     async fn ledger_is_out(&self, error: &DbError, stop: &CancellationToken) {
         self.look_at(error, stop);
         tracing::warn!(%error, "no chunk can be claimed now; trying again");

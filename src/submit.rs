@@ -3,7 +3,7 @@
 //! The file is read once. If all of it is one block, nothing is written before it is checked. Otherwise its blocks go into the
 //! spool meanwhile, under a job that is `planned` and that nobody sees; a fault throws them away again unless the
 //! submitter wants invalid rows skipped. Then one transaction queues the job, or finds that the same one is queued already,
-//! and the queue is rung.
+//! and workers are notified.
 //!
 //! Submissions that are handed in together are looked up together and, as far as each is one block, recorded in one transaction,
 //! in their order. What is wrong with one of them is its own: the others are none the worse. A worker that takes them in carries them
@@ -36,7 +36,7 @@ use recording::{Recording, lost};
 use spooling::{Spooled, Spooling};
 use waiting::IfOverLimit;
 
-/// Tickets rung for one job at most: as many as may be answered at once. Who answers one goes on while there is more.
+/// Tickets sent for one job at most: as many as may be answered at once. Who answers one goes on while there is more.
 const MOST_TICKETS: usize = 32;
 
 /// Small submissions that are taken in together at most, and carried out in one transaction. What a transaction costs by itself is little for

@@ -1,4 +1,4 @@
-//! What the integration tests and the benches reach beside the command line: the parts as the program puts them together, so that
+//! Entry points for the integration tests and benches beside the command line: the parts as the program puts them together, so that
 //! a test can stop between two of them, hold the clock or give a queue of its own.
 //!
 //! This is no interface of the program and changes with it. Nothing in `src` may use it.
@@ -63,7 +63,7 @@ pub mod plan {
     pub use crate::plan::{Limits, RowFault, RowSource};
 }
 
-/// The doorbell.
+/// The queue.
 pub mod queue {
     pub use crate::queue::{Queue, QueueError, QueueOptions, RedisQueue, Ticket, serve};
 }

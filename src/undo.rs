@@ -163,7 +163,7 @@ impl UndoRequest<'_> {
         planning.finish(&asker, taken)
     }
 
-    /// Records the undo and rings for it.
+    /// Records the undo and notifies workers of it.
     pub async fn submit(&self, queue: &Queue, by: &Actor) -> Result<Undoing, UndoError> {
         let (ledger, job) = (self.ledger, self.job);
         check(job)?;

@@ -156,7 +156,7 @@ async fn set_gauges(asked: Asked, audit: Option<AuditWalk>) -> GaugesSet {
     if let Some(queue) = &asked.inbox {
         metrics.inbox_lag(inbox::length(queue).await.ok());
     }
-    metrics.queue_was_rung(service.queue.wakes().counted());
+    metrics.queue_notified(service.queue.wakes().counted());
     if let Some(store) = &service.stores.remote {
         metrics.remote_stands(store.standing().await);
     }

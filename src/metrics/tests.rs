@@ -1,4 +1,4 @@
-//! What is told, and that it stays bounded.
+//! Metrics as they are served, and that they stay bounded.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -88,7 +88,7 @@ fn everything() -> Metrics {
         metrics.ledger_op(op, Duration::from_millis(3));
     }
     metrics.approved_after(3_600_000);
-    metrics.queue_was_rung([("rung", 3), ("unavailable", 1), ("full", 0), ("refused", 0)]);
+    metrics.queue_notified([("sent", 3), ("unavailable", 1), ("full", 0), ("refused", 0)]);
     metrics.audit_faults(0);
     // As many operations as Partner Center has here, and each answer.
     for operation in OPERATIONS {

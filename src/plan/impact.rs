@@ -1,4 +1,4 @@
-//! What a plan means for whom: seats needed and free, how much of each customer it touches, how much of it is
+//! Impact of a plan: seats needed and free, how much of each customer it touches, how much of it is
 //! destructive; and the limits beyond which somebody else has to look at it first, what was done today included.
 
 use std::collections::BTreeMap;
@@ -238,7 +238,7 @@ impl Limits {
         rows: u64::MAX,
         errors: ErrorLimit {
             rate: 1.0,
-            from_rows: u64::MAX,
+            min_rows: u64::MAX,
         },
     };
 

@@ -59,7 +59,7 @@ pub(super) struct Slot<'a> {
 
 impl Slot<'_> {
     pub(super) fn take(self, ticket: Ticket) {
-        // There are as many slots as places, so only a worker that is gone refuses; its ticket is rung again.
+        // There are as many slots as places, so only a worker that is gone refuses; its ticket is notified again.
         let _ = self.taken.try_send(Taken {
             ticket,
             place: self.place,

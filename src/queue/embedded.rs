@@ -19,7 +19,7 @@ pub struct EmbeddedQueue(Arc<Tickets>);
 #[derive(Debug, Default)]
 struct Tickets {
     waiting: Mutex<VecDeque<Ticket>>,
-    rung: Notify,
+    notified: Notify,
     wakes: Wakes,
 }
 
@@ -33,7 +33,7 @@ impl EmbeddedQueue {
         for _ in 0..count.min(CAPACITY - tickets.len().min(CAPACITY)) {
             tickets.push_back(ticket);
         }
-        self.0.rung.notify_one();
+        self.0.notified.notify_one();
     }
 
     /// Hands tickets over until the worker is gone.
@@ -45,12 +45,12 @@ impl EmbeddedQueue {
 
     pub(super) async fn pop(&self) -> Ticket {
         loop {
-            let rung = self.0.rung.notified();
+            let notified = self.0.notified.notified();
             let ticket = lock(&self.0.waiting).pop_front();
             if let Some(ticket) = ticket {
                 return ticket;
             }
-            rung.await;
+            notified.await;
         }
     }
 }

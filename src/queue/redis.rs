@@ -51,7 +51,7 @@ struct RedisParts {
     options: QueueOptions,
     /// For short commands.
     current: Current,
-    /// Whether it could not be rung the last time.
+    /// Whether it could not be notified the last time.
     silent: AtomicBool,
     /// Tickets for the workers of this process alone: what their sweep has found, or what Redis does not take.
     kept_here: EmbeddedQueue,
@@ -101,7 +101,7 @@ impl RedisQueue {
         self.0.kept_here.wakes()
     }
 
-    /// Notes whether it could not be rung, and returns what was noted before.
+    /// Notes whether it could not be notified, and returns what was noted before.
     pub(super) fn was_silent(&self, silent: bool) -> bool {
         self.0.silent.swap(silent, Ordering::Relaxed)
     }

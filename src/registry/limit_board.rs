@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const WHAT: &str = "the limits that workers share";
 
 /// For each key: puts up what this worker thinks and needs, and tells what all think and the others need. The higher
-/// turn holds; where it is the same, the higher rate and the longer block.
+/// version holds; where it is the same, the higher rate and the longer block.
 const EXCHANGE: &str = r"
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -27,41 +27,41 @@ local own = 'w:' .. ARGV[1]
 local replies = {}
 for i, key in ipairs(KEYS) do
   local at = 1 + (i - 1) * 6
-  local turn, rate, ceiling = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  local version, rate, ceiling = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   local till = now + tonumber(ARGV[at + 4])
-  local kept = redis.call('HMGET', key, 'turn', 'rate', 'ceiling', 'till')
+  local kept = redis.call('HMGET', key, 'version', 'rate', 'ceiling', 'till')
   if kept[1] then
-    local kept_turn, kept_rate = tonumber(kept[1]), tonumber(kept[2])
-    if kept_turn > turn then
-      turn, rate, ceiling, till = kept_turn, kept_rate, tonumber(kept[3]), tonumber(kept[4])
-    elseif kept_turn == turn then
+    local kept_version, kept_rate = tonumber(kept[1]), tonumber(kept[2])
+    if kept_version > version then
+      version, rate, ceiling, till = kept_version, kept_rate, tonumber(kept[3]), tonumber(kept[4])
+    elseif kept_version == version then
       if kept_rate > rate then rate, ceiling = kept_rate, tonumber(kept[3]) end
       till = math.max(till, tonumber(kept[4]))
     end
   end
-  redis.call('HSET', key, 'turn', turn, 'rate', tostring(rate), 'ceiling', tostring(ceiling), 'till', till,
+  redis.call('HSET', key, 'version', version, 'rate', tostring(rate), 'ceiling', tostring(ceiling), 'till', till,
     own, now .. ' ' .. ARGV[at + 5] .. ' ' .. ARGV[at + 6])
   redis.call('PEXPIRE', key, 3600000)
-  local content, used, hungry = 0, 0, 0
+  local satisfied, backlogged, backlogged_workers = 0, 0, 0
   local fields = redis.call('HGETALL', key)
   for j = 1, #fields, 2 do
     if string.sub(fields[j], 1, 2) == 'w:' and fields[j] ~= own then
-      local seen, calls, is_hungry = string.match(fields[j + 1], '(%S+) (%S+) (%S+)')
+      local seen, calls, is_backlogged = string.match(fields[j + 1], '(%S+) (%S+) (%S+)')
       if now - tonumber(seen) > 2000 then
         redis.call('HDEL', key, fields[j])
-      elseif is_hungry == '1' then
-        used, hungry = used + tonumber(calls), hungry + 1
+      elseif is_backlogged == '1' then
+        backlogged, backlogged_workers = backlogged + tonumber(calls), backlogged_workers + 1
       else
-        content = content + tonumber(calls)
+        satisfied = satisfied + tonumber(calls)
       end
     end
   end
-  replies[i] = { turn, tostring(rate), tostring(ceiling), math.max(0, till - now), tostring(content), tostring(used), hungry }
+  replies[i] = { version, tostring(rate), tostring(ceiling), math.max(0, till - now), tostring(satisfied), tostring(backlogged), backlogged_workers }
 end
 return replies
 ";
 
-/// What the script tells of a key: turn, rate, ceiling, milliseconds it is blocked for; and of the others' calls.
+/// What the script tells of a key: version, rate, ceiling, milliseconds it is blocked for; and of the others' calls.
 type BoardReply = (u64, f64, f64, u64, f64, f64, u32);
 
 /// A board in Redis.
@@ -127,12 +127,12 @@ fn add(report: &KeyReport, command: &mut redis::Cmd) {
 }
 
 fn state(told: BoardReply) -> KeyState {
-    let (turn, rate, ceiling, block, satisfied, backlogged, backlogged_workers) = told;
+    let (version, rate, ceiling, block, satisfied, backlogged, backlogged_workers) = told;
     KeyState {
         estimate: SharedEstimate {
             rate: (rate > 0.0).then_some(rate),
             ceiling,
-            version: turn,
+            version,
         },
         blocked_for: Duration::from_millis(block),
         others: Others {

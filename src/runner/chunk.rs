@@ -55,7 +55,7 @@ impl Runner {
                     is_over = true;
                 }
                 Err(error) if claims.len() > 1 && !is_of_the_surroundings(&error) => {
-                    tracing::debug!(chunks = claims.len(), %error, "chunks came to nothing together and are tried in halves");
+                    tracing::debug!(chunks = claims.len(), %error, "chunks failed together and are tried in halves");
                     let second = claims.split_off(claims.len() / 2);
                     left.extend([second, claims]);
                 }

@@ -1,4 +1,4 @@
-//! What is said and counted of chunks and jobs that have ended.
+//! Log lines and counters of chunks and jobs that have ended.
 
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ impl Runner {
         }
     }
 
-    /// Chunks came to nothing.
+    /// Chunks failed.
     pub(super) fn chunks_failed(&self, error: &ApplyError) {
         self.metrics.chunk_failed(match error {
             ApplyError::Db(DbError::Damaged(_)) => ChunkFailure::Damaged,

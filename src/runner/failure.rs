@@ -1,4 +1,4 @@
-//! A chunk that came to nothing, and what follows.
+//! A chunk that failed, and what follows.
 //!
 //! What is wrong with the surroundings waits: an error that passes is tried again here and now, one that does not is tried
 //! later, and no row ever fails for it. What is wrong with rows counts ([`Trial`](crate::ledger::Trial)): after a few failures in a row the chunk
@@ -27,7 +27,7 @@ const RACES: u32 = 3;
 /// How long what is to be recorded of a chunk is tried to be recorded.
 const RECORD_WITHIN: Duration = Duration::from_secs(60);
 
-/// How often a chunk was tried at once, by what it came to nothing of: one cause does not use up the tries of another.
+/// How often a chunk was tried at once, by what it failed of: one cause does not use up the tries of another.
 #[derive(Debug, Default)]
 struct Tries {
     all: u32,
@@ -38,7 +38,7 @@ struct Tries {
 }
 
 impl Tries {
-    /// Counts a try that came to nothing at `now`. Whether it is tried again at once.
+    /// Counts a try that failed at `now`. Whether it is tried again at once.
     fn may_go_on(&mut self, error: &ApplyError, now: Instant) -> bool {
         self.all += 1;
         match error {
@@ -97,7 +97,7 @@ impl Runner {
         }
     }
 
-    /// Records that a chunk came to nothing.
+    /// Records that a chunk failed.
     pub(super) async fn record_failure(&self, claim: &Claim, error: &ApplyError, leaving: &CancellationToken) {
         self.chunks_failed(error);
         let (id, chunk, retry) = (claim.job_id, claim.chunk, self.settings.retry);
@@ -136,7 +136,7 @@ impl Runner {
         };
         match self.recorded(claim, leaving, set_back).await {
             Some(SetBack::Again(delay)) => {
-                tracing::warn!(job.id = %id, chunk, %error, "chunk {chunk} of job {id} came to nothing; trying again in {delay:?}");
+                tracing::warn!(job.id = %id, chunk, %error, "chunk {chunk} of job {id} failed; trying again in {delay:?}");
             }
             Some(SetBack::RowFailed(failed)) => {
                 tracing::error!(job.id = %id, chunk, %error, "a row of chunk {chunk} of job {id} is given up");

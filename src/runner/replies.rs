@@ -39,21 +39,21 @@ pub(super) struct ToBeTold {
     taken: Mutex<Vec<(TakenReplies, Vec<Job>)>>,
     /// Whether others have ended here.
     others: AtomicBool,
-    rung: Notify,
+    notified: Notify,
 }
 
 impl ToBeTold {
     /// A job has ended here, and somebody may want to know.
     pub(super) fn one_ended(&self) {
         self.others.store(true, Ordering::Relaxed);
-        self.rung.notify_one();
+        self.notified.notify_one();
     }
 
     /// Jobs have ended, each with somebody who wants to know.
     pub(super) fn add(&self, replies: TakenReplies, jobs: Vec<Job>) {
         if !replies.replies.is_empty() {
             lock(&self.taken).push((replies, jobs));
-            self.rung.notify_one();
+            self.notified.notify_one();
         }
     }
 }
@@ -108,7 +108,7 @@ impl Runner {
                 }
                 self.tell_of("submitters to be told", done, &mut was_out, &stop);
                 let next = told.until().map_or(look, |until| until.min(look));
-                let _ = tokio::time::timeout_at(next, self.told.rung.notified()).await;
+                let _ = tokio::time::timeout_at(next, self.told.notified.notified()).await;
             }
         };
         stop.run_until_cancelled(telling).await;

@@ -1,4 +1,4 @@
-//! What submissions come to, recorded in their order: many together, carried out by the worker that takes them in where it may.
+//! Recording of submissions in their order: many together, carried out by the worker that takes them in where it may.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use super::{SubmitError, Submitted, Submitter};
 use crate::db::DbError;
 use crate::ledger::{AtOnce, Committed, DoneAtOnce, JobId, RecordedJobs, WholeJob};
 
-/// Tickets rung for jobs that were recorded together: who answers one claims many of them at once.
+/// Tickets sent for jobs that were recorded together: who answers one claims many of them at once.
 const TICKETS_TOGETHER: usize = 4;
 
 /// The hand of a worker that takes submissions in, and carries out in the transaction that records them what it may.
@@ -86,7 +86,7 @@ impl<'s> Recording<'s> {
         }
     }
 
-    /// Records those that are to be recorded whole, and rings for them. Before any job that comes after them is begun, so that
+    /// Records those that are to be recorded whole, and notifies workers. Before any job that comes after them is begun, so that
     /// the numbers of jobs are in the order in which they were handed in. If any could not be recorded, none after it is.
     pub(super) async fn whole_so_far(&mut self) -> Result<(), DbError> {
         let has_come = self.turn.comes().await;
@@ -162,7 +162,7 @@ impl<'s> Recording<'s> {
         }
     }
 
-    /// Adds what became of jobs that were recorded together, and rings for those that are new, if they are queued.
+    /// Adds what became of jobs that were recorded together, and notifies workers of those that are new, if they are queued.
     async fn add_all(
         &mut self,
         (jobs, if_over): (Vec<WholeJob>, Vec<Option<Box<IfOverLimit>>>),
@@ -172,11 +172,11 @@ impl<'s> Recording<'s> {
         let new = committed.iter().filter(|one| is_queued && **one == Committed::Queued);
         let mut tickets = new.count().min(TICKETS_TOGETHER);
         for (job, committed) in jobs.into_iter().zip(if_over).zip(committed) {
-            let rung = match committed {
+            let notified = match committed {
                 Committed::Queued => std::mem::take(&mut tickets),
                 _ => 0,
             };
-            self.add_whole(job, rung, Ok(committed)).await;
+            self.add_whole(job, notified, Ok(committed)).await;
         }
     }
 
@@ -200,7 +200,7 @@ impl<'s> Recording<'s> {
         }
     }
 
-    /// Adds what became of one, and rings for it as often as that.
+    /// Adds what became of one, and notifies workers of it as often as that.
     pub(super) async fn add(&mut self, job: JobId, tickets: usize, committed: Result<Committed, SubmitError>) {
         self.submitted.push(match committed {
             Ok(Committed::Queued) => {

@@ -111,8 +111,8 @@ impl Serving {
 }
 
 /// Rings until it was heard: right after an outage the first call may still fail, which the sweep makes up for.
-async fn ring(queue: &Queue, job: JobId) {
-    eventually("the queue to be rung", async || queue.wake(job, 1).await.ok()).await;
+async fn notify(queue: &Queue, job: JobId) {
+    eventually("the queue to be notified", async || queue.wake(job, 1).await.ok()).await;
 }
 
 /// Declares each test once and runs it on both queues.
@@ -133,16 +133,16 @@ macro_rules! on_both_queues {
 }
 
 on_both_queues! {
-    async fn every_ticket_is_handled_whenever_it_was_rung(queue: Queue) {
+    async fn every_ticket_is_handled_whenever_it_was_sent(queue: Queue) {
         let work = Work::unhindered();
-        queue.wake(job(1), 1).await.expect("rung");
+        queue.wake(job(1), 1).await.expect("sent");
         let serving = work.serve(&queue, 4);
         work.begins(1).await;
-        queue.wake(job(2), 3).await.expect("rung");
+        queue.wake(job(2), 3).await.expect("sent");
         work.begins(4).await;
-        queue.wake(job(3), 0).await.expect("rung");
+        queue.wake(job(3), 0).await.expect("sent");
         for n in 10..110 {
-            queue.wake(job(n), 1).await.expect("rung");
+            queue.wake(job(n), 1).await.expect("sent");
         }
         work.begins(104).await;
         serving.end().await;
@@ -155,7 +155,7 @@ on_both_queues! {
 
     async fn no_more_handlers_run_than_asked_for(queue: Queue) {
         let work = Work::new();
-        queue.wake(job(1), 12).await.expect("rung");
+        queue.wake(job(1), 12).await.expect("sent");
         let serving = work.serve(&queue, 3);
         work.begins(3).await;
         for handled in 1..=9 {
@@ -171,14 +171,14 @@ on_both_queues! {
     async fn a_worker_told_to_stop_waits_for_its_handlers_and_begins_none(queue: Queue) {
         let work = Work::new();
         let serving = work.serve(&queue, 2);
-        queue.wake(job(1), 2).await.expect("rung");
+        queue.wake(job(1), 2).await.expect("sent");
         work.begins(2).await;
         serving.stop.cancel();
-        // Another worker takes what is rung for from now on.
+        // Another worker takes what is notified of from now on.
         let other = Work::unhindered();
         let others = other.serve(&queue, 1);
-        eventually("the other worker to do what is rung for", async || {
-            queue.wake(job(2), 1).await.expect("rung");
+        eventually("the other worker to do what is notified of", async || {
+            queue.wake(job(2), 1).await.expect("sent");
             (other.ended() >= 20).then_some(())
         })
         .await;
@@ -192,7 +192,7 @@ on_both_queues! {
     async fn an_idle_worker_stops(queue: Queue) {
         let work = Work::unhindered();
         let serving = work.serve(&queue, 2);
-        queue.wake(job(1), 1).await.expect("rung");
+        queue.wake(job(1), 1).await.expect("sent");
         eventually("it to have nothing to do", async || (work.ended() == 1).then_some(())).await;
         serving.end().await;
     }
@@ -201,7 +201,7 @@ on_both_queues! {
         let work = Work::unhindered();
         let serving = work.serve(&queue, 2);
         for n in [1, PANICS, 2, PANICS, PANICS, PANICS, 3] {
-            queue.wake(job(n), 1).await.expect("rung");
+            queue.wake(job(n), 1).await.expect("sent");
         }
         work.begins(7).await;
         eventually("the others to end", async || (work.ended() == 3).then_some(())).await;
@@ -211,7 +211,7 @@ on_both_queues! {
     async fn two_workers_share_the_tickets(queue: Queue) {
         let (one, other) = (Work::new(), Work::new());
         let serving = (one.serve(&queue, 2), other.serve(&queue, 2));
-        queue.wake(job(1), 4).await.expect("rung");
+        queue.wake(job(1), 4).await.expect("sent");
         eventually("four handlers", async || (one.begun().len() + other.begun().len() == 4).then_some(())).await;
         for work in [&one, &other] {
             work.leave.add_permits(100);
@@ -232,19 +232,19 @@ async fn tickets_come_again_after_redis_was_killed_or_forgot_everything() {
     let queue = connect(server.url(), "t").expect("a queue");
     let work = Work::unhindered();
     let serving = work.serve(&queue, 2);
-    ring(&queue, job(1)).await;
+    notify(&queue, job(1)).await;
     work.begins(1).await;
 
     let flushed: Result<(), _> = redis::cmd("FLUSHALL").query_async(&mut server.connect().await).await;
     flushed.expect("FLUSHALL");
-    ring(&queue, job(2)).await;
+    notify(&queue, job(2)).await;
     work.begins(2).await;
 
     server.kill9().await;
     assert!(matches!(queue.wake(job(9), 1).await, Err(QueueError::Unavailable(_))));
     assert!(queue.ping().await.is_err());
     server.start().await;
-    ring(&queue, job(3)).await;
+    notify(&queue, job(3)).await;
     work.begins(3).await;
     assert!(work.begun().contains(&job(3)));
     serving.end().await;
@@ -259,7 +259,7 @@ async fn a_worker_may_start_and_stop_while_redis_is_away() {
     work.serve(&queue, 2).end().await;
     let serving = work.serve(&queue, 2);
     server.start().await;
-    ring(&queue, job(1)).await;
+    notify(&queue, job(1)).await;
     work.begins(1).await;
     serving.end().await;
 }
@@ -280,7 +280,7 @@ async fn what_is_no_ticket_is_thrown_away() {
     }
     let work = Work::unhindered();
     let serving = work.serve(&queue, 2);
-    queue.wake(job(1), 1).await.expect("rung");
+    queue.wake(job(1), 1).await.expect("sent");
     work.begins(1).await;
     assert_eq!(work.begun(), [job(1)]);
     serving.end().await;
@@ -302,7 +302,7 @@ async fn a_key_that_is_no_list_ends_nobody() {
     assert!(queue.wake(job(1), 1).await.is_err());
     let gone: Result<(), _> = redis::cmd("DEL").arg(&key).query_async(&mut redis).await;
     gone.expect("DEL");
-    queue.wake(job(2), 1).await.expect("rung");
+    queue.wake(job(2), 1).await.expect("sent");
     work.begins(1).await;
     serving.end().await;
 }

@@ -50,7 +50,7 @@ impl Shop {
     }
 
     /// Queues users in chunks of ten, without ringing for them.
-    async fn unrung(&self, name: &str, count: usize) -> Job {
+    async fn unannounced(&self, name: &str, count: usize) -> Job {
         let mut csv = "customer,user_principal_name\n".to_owned();
         for n in 0..count {
             writeln!(csv, "A-1,{name}{n}@alpha.onmicrosoft.com").expect("a string");
@@ -134,7 +134,7 @@ macro_rules! with_both_queues {
 with_both_queues! {
     async fn a_job_nobody_rang_for_is_found(shop: Shop) {
         let working = shop.runner();
-        let job = shop.ended(&shop.unrung("a", 95).await).await;
+        let job = shop.ended(&shop.unannounced("a", 95).await).await;
         assert_eq!((job.state, job.counts.applied), (JobState::Completed, 95));
         assert_eq!(shop.users().await, 95);
         working.end().await;
@@ -143,8 +143,8 @@ with_both_queues! {
     async fn two_runners_and_many_jobs_do_every_row_once(shop: Shop) {
         let mut jobs = Vec::new();
         for name in ["a", "b", "c", "d"] {
-            let job = shop.unrung(name, 120).await;
-            shop.queue.wake(job.id, 12).await.expect("rung");
+            let job = shop.unannounced(name, 120).await;
+            shop.queue.wake(job.id, 12).await.expect("sent");
             jobs.push(job);
         }
         let working = (shop.runner(), shop.runner());
@@ -159,9 +159,9 @@ with_both_queues! {
     }
 
     async fn tickets_too_many_for_jobs_that_are_gone_do_no_harm(shop: Shop) {
-        let job = shop.unrung("a", 30).await;
-        shop.queue.wake(job.id, 50).await.expect("rung");
-        shop.queue.wake(tenantry_ledger::JobId(uuid::Uuid::from_u128(7)), 5).await.expect("rung");
+        let job = shop.unannounced("a", 30).await;
+        shop.queue.wake(job.id, 50).await.expect("sent");
+        shop.queue.wake(tenantry_ledger::JobId(uuid::Uuid::from_u128(7)), 5).await.expect("sent");
         let working = shop.runner();
         assert_eq!(shop.ended(&job).await.counts.applied, 30);
         working.end().await;
@@ -169,7 +169,7 @@ with_both_queues! {
     }
 
     async fn what_a_dead_worker_held_is_taken_up(shop: Shop) {
-        let job = shop.unrung("a", 30).await;
+        let job = shop.unannounced("a", 30).await;
         for _ in 0..2 {
             shop.ledger.claim(claimant("dead", 300)).await.expect("asked").expect("a chunk");
         }
@@ -180,7 +180,7 @@ with_both_queues! {
     }
 
     async fn a_runner_that_is_stopped_holds_nothing(shop: Shop) {
-        let job = shop.unrung("a", 2_000).await;
+        let job = shop.unannounced("a", 2_000).await;
         let working = shop.runner();
         eventually("some rows", async || (shop.job(job.id).await.counts.applied > 0).then_some(())).await;
         working.end().await;
@@ -193,7 +193,7 @@ with_both_queues! {
     }
 
     async fn a_chunk_that_cannot_be_worked_is_given_up_and_the_others_go_on(shop: Shop) {
-        let job = shop.unrung("a", 30).await;
+        let job = shop.unannounced("a", 30).await;
         assert_eq!(tables::lose_block(&shop.ledger, job.input, 1).await, 1);
         let working = shop.runner();
         let job = shop.ended(&job).await;
@@ -206,7 +206,7 @@ with_both_queues! {
     }
 
     async fn a_cancelled_job_keeps_what_is_done_and_can_be_gone_on_with(shop: Shop) {
-        let job = shop.unrung("a", 3_000).await;
+        let job = shop.unannounced("a", 3_000).await;
         let working = shop.runner();
         eventually("some rows", async || (shop.job(job.id).await.counts.applied > 0).then_some(())).await;
         shop.ledger.cancel(job.seq, &by("tester")).await.expect("asked");

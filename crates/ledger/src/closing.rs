@@ -1,4 +1,4 @@
-//! How chunks end, and rows before them: outcomes recorded, the job counted on, and its end said.
+//! The end of chunks and their rows: outcomes are recorded, the job's counts grow, and its end is recorded.
 
 use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
 use super::chunk_state::ChunkState;
@@ -34,7 +34,7 @@ pub struct ErrorLimit {
     /// Share of the finished rows that may be rejected or failed.
     pub rate: f64,
     /// Rows that have to be finished before the share means anything.
-    pub from_rows: u64,
+    pub min_rows: u64,
 }
 
 /// Records the outcomes of a fenced chunk and closes it; every pending row of it that is not named was applied.
@@ -315,7 +315,7 @@ fn pause_if_failing(tx: &mut dyn Tx, job: i64, limit: ErrorLimit) -> Result<Opti
     )?;
     let Some(row) = counted else { return Ok(None) };
     let (wrong, finished) = (row.int(0)? as f64, row.int(1)? as f64);
-    if finished < limit.from_rows.max(1) as f64
+    if finished < limit.min_rows.max(1) as f64
         || wrong / finished <= limit.rate
         || row.text(2)? == JobState::Paused.as_str()
     {

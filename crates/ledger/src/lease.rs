@@ -11,7 +11,7 @@ use super::workers::{self, WorkerSign};
 use super::{Actor, Claim, EndedJob, Ledger, Outcome, RowOutcome};
 use tenantry_foundation::db::{DbError, Tx, Value};
 
-/// Why a chunk came to nothing.
+/// Why a chunk failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// Something is away that it needs. It waits, however often.
@@ -23,7 +23,7 @@ pub enum Cause {
     },
 }
 
-/// What became of a chunk that came to nothing.
+/// What became of a chunk that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SetBack {
     /// It is tried again after this long.
@@ -121,7 +121,7 @@ impl Ledger {
             .await
     }
 
-    /// Gives a chunk back that came to nothing because of `why`, to be tried again after a delay, which depends on how often in
+    /// Gives a chunk back that failed because of `why`, to be tried again after a delay, which depends on how often in
     /// a row that was so. If a row of it is at fault, that one fails.
     pub async fn set_back(
         &self,

@@ -253,8 +253,8 @@ fn or_reject(previewed: Result<RowPreview, PartnerCenterError>) -> Result<RowPre
     }
 }
 
-/// A row whose questions are refused ends with that, and others go on. One that ends so after something was done has come
-/// halfway.
+/// A row whose questions are refused ends with that, and others go on. One that ends so after something was done is partially
+/// applied.
 fn finish_row(ended: Result<RowEnd, PartnerCenterError>, steps: Steps<'_>) -> Result<RowEnd, ApplyError> {
     let done = partially_applied(left(steps)?).unwrap_or_default();
     match ended {

@@ -4,7 +4,9 @@ use super::{all_pages, root};
 use crate::place::read;
 
 /// Turns of phrase that were replaced by the field's terms, in documents, help, configuration and messages.
-const REPLACED: [(&str, &str); 20] = [
+const REPLACED: [(&str, &str); 22] = [
+    ("came to nothing", "failed"),
+    ("could not be rung", "could not be notified"),
     ("what became of", "the outcome of"),
     ("what came of", "the outcome of"),
     ("made no sense", "was invalid"),

@@ -75,7 +75,7 @@ async fn what_is_accepted_is_taken_off_and_what_is_refused_waits_for_room() {
         };
         desk.send("job", document.to_string().as_bytes()).await;
     }
-    // The only one that somebody is rung for, since it is not carried out as it comes in.
+    // The only one that workers are notified of, since it is not carried out as it comes in.
     let export = json!({ "kind": "export-customers", "rows": [{ "what": "customers" }] });
     desk.send("job", export.to_string().as_bytes()).await;
     desk.has_memory("1").await;
@@ -114,7 +114,7 @@ async fn what_is_accepted_is_taken_off_and_what_is_refused_waits_for_room() {
     let lines = |with: &str| told.lines().filter(|line| line.contains(with)).count();
     assert_eq!(lines("stays pending until there is room"), 1, "{told}");
     assert_eq!(lines("Redis has room again for entries"), 1, "{told}");
-    assert_eq!(lines("the queue cannot be rung"), 1, "{told}");
+    assert_eq!(lines("the queue cannot be notified"), 1, "{told}");
     assert_eq!(lines("could not be taken off"), 0, "{told}");
 }
 

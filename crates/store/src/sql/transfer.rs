@@ -21,7 +21,7 @@ pub(super) mod status {
     pub(crate) const COMPLETED_WITH_ERRORS: &str = "completed-with-errors";
     /// Done for some of it.
     pub(crate) const PARTIALLY_COMPLETE: &str = "partially-complete";
-    /// Accepted, and it came to nothing.
+    /// Accepted, and it failed.
     pub(crate) const FAILED: &str = "failed";
     /// The other side said no.
     pub(crate) const DECLINED: &str = "declined";
