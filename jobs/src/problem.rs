@@ -1,4 +1,4 @@
-//! What is wrong with a row, said so that the person who wrote the file can fix it.
+//! A fault of a row, described so that the person who wrote the file can fix it.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -159,7 +159,8 @@ pub(crate) fn clipped(value: &str) -> Cow<'_, str> {
     }
 }
 
-/// The candidate nearest to `wanted`, if one is near enough to be what was meant. Case is ignored.
+/// The candidate nearest to `wanted`, if one is near enough to be what was meant. Case is ignored, and parts may be swapped:
+/// `azure-legacy` is near to `legacy-azure`.
 pub fn nearest<'c>(wanted: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     /// What people type is shorter, and comparing takes as long as both lengths multiplied.
     const LONGEST: usize = 1000;
@@ -169,16 +170,29 @@ pub fn nearest<'c>(wanted: &str, candidates: impl IntoIterator<Item = &'c str>) 
     }
     let wanted = wanted.to_lowercase();
     let near = |other: usize| (other.max(length) / 3).max(1);
+    let parts = sorted_parts(&wanted);
+    let distance = |candidate: &str| {
+        let candidate = candidate.to_lowercase();
+        let swapped = 1 + strsim::damerau_levenshtein(&parts, &sorted_parts(&candidate));
+        strsim::damerau_levenshtein(&wanted, &candidate).min(swapped)
+    };
     candidates
         .into_iter()
         .map(|c| (c, c.chars().take(2 * LONGEST).count()))
         // They differ by no less than their lengths do.
         .filter(|(_, other)| other.abs_diff(length) <= near(*other))
-        .map(|(c, other)| (strsim::damerau_levenshtein(&wanted, &c.to_lowercase()), near(other), c))
+        .map(|(c, other)| (distance(c), near(other), c))
         .filter(|(distance, near, _)| distance <= near)
         .map(|(distance, _, c)| (distance, c))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, c)| c)
+}
+
+/// The parts of a name in one order, whatever theirs is.
+fn sorted_parts(name: &str) -> String {
+    let mut parts: Vec<&str> = name.split(['-', '_', '.', ' ']).collect();
+    parts.sort_unstable();
+    parts.join("-")
 }
 
 /// The stable error codes of rows. A code, once released, keeps its meaning.
@@ -387,6 +401,25 @@ mod tests {
             .count();
         let listed: std::collections::BTreeSet<&str> = code::ALL.iter().copied().collect();
         assert_eq!((declared, listed.len()), (code::ALL.len(), code::ALL.len()));
+    }
+
+    #[test]
+    fn names_whose_parts_are_swapped_are_near() {
+        let flows = ["azure-plan", "new-commerce", "direct-to-indirect", "legacy-azure"];
+        for (wanted, near) in [
+            ("azure-legacy", Some("legacy-azure")),
+            ("commerce_new", Some("new-commerce")),
+            ("Azure Legcy", Some("legacy-azure")),
+            ("indirect-to-direct", Some("direct-to-indirect")),
+            ("azure-pla", Some("azure-plan")),
+            ("marketplace", None),
+        ] {
+            assert_eq!(nearest(wanted, flows), near, "{wanted}");
+        }
+        assert_eq!(
+            nearest("users-delete", ["delete-users", "update-users"]),
+            Some("delete-users")
+        );
     }
 
     #[test]
