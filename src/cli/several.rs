@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::outcome::{print_result, refused};
 use super::output::{self, printable};
+use super::text_width::{padded, text_width};
 use super::{CommandEnd, SubmissionArgs, input};
 use crate::app::App;
 use crate::ledger::Job;
@@ -248,7 +249,7 @@ fn nothing(file: String, state: &str) -> [String; 8] {
 /// The rows as lines, with numbers to the right.
 fn aligned(table: &[[String; 8]]) -> impl Iterator<Item = String> {
     let widths: [usize; 8] = std::array::from_fn(|column| {
-        let widths = table.iter().map(|row| printable(&row[column]).chars().count());
+        let widths = table.iter().map(|row| text_width(&printable(&row[column])));
         widths.max().unwrap_or(0)
     });
     table.iter().map(move |row| {
@@ -257,7 +258,7 @@ fn aligned(table: &[[String; 8]]) -> impl Iterator<Item = String> {
             if (2..7).contains(&column) {
                 format!("{cell:>width$}")
             } else {
-                format!("{cell:<width$}")
+                padded(&cell, width)
             }
         });
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()

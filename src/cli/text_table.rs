@@ -5,6 +5,8 @@
 
 use std::io::{self, Write};
 
+use super::text_width::{char_width, padded, text_width};
+
 /// Rows looked at for the widths of the columns.
 const SAMPLE: usize = 200;
 /// No column is wider than this because of one long value.
@@ -74,7 +76,7 @@ impl<W: Write> TextTable<W> {
     fn begin(&mut self) -> io::Result<()> {
         let first = std::mem::take(&mut self.first);
         let columns = self.titles.iter().chain(&first).map(Vec::len).max().unwrap_or(0);
-        let width = |cells: &Vec<String>, at: usize| cells.get(at).map_or(0, |cell| cell.chars().count());
+        let width = |cells: &Vec<String>, at: usize| cells.get(at).map_or(0, |cell| text_width(cell));
         let widths: Vec<usize> = (0..columns)
             .map(|at| {
                 let widest = first.iter().map(|cells| width(cells, at)).max().unwrap_or(0);
@@ -90,7 +92,7 @@ impl<W: Write> TextTable<W> {
         let layout = match self.room {
             None => Layout::Columns { widths, wraps: false },
             Some(room) => {
-                let word = |cell: &String| cell.split(' ').map(|word| word.chars().count()).max().unwrap_or(0);
+                let word = |cell: &String| cell.split(' ').map(text_width).max().unwrap_or(0);
                 let longest = |at: usize| {
                     let cells = self.titles.iter().chain(&first).filter_map(|cells| cells.get(at));
                     cells.map(word).max().unwrap_or(0)
@@ -181,7 +183,7 @@ fn parts(out: &mut impl Write, widths: &[usize], cells: &[String]) -> io::Result
         if at == last {
             write!(out, "{cell}")?;
         } else {
-            write!(out, "{cell:<width$}{:GAP$}", "", width = widths[at])?;
+            write!(out, "{}{:GAP$}", padded(cell, widths[at]), "")?;
         }
     }
     writeln!(out)
@@ -189,42 +191,54 @@ fn parts(out: &mut impl Write, widths: &[usize], cells: &[String]) -> io::Result
 
 /// A row as lines of its own, for a table with more columns than a terminal has room for.
 fn record(out: &mut impl Write, titles: &[String], cells: &[String]) -> io::Result<()> {
-    let width = titles.iter().map(|title| title.chars().count()).max().unwrap_or(0);
+    let width = titles.iter().map(|title| text_width(title)).max().unwrap_or(0);
     for (title, cell) in titles.iter().zip(cells).filter(|(_, cell)| !cell.is_empty()) {
-        writeln!(out, "{title:<width$}  {}", shown(cell))?;
+        writeln!(out, "{}  {}", padded(title, width), shown(cell))?;
     }
     writeln!(out)
 }
 
 /// A text in lines of that width, broken between words where that is possible.
 pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
-    if text.chars().count() <= width {
+    if text_width(text) <= width {
         return vec![text.to_owned()];
     }
     let mut lines = Vec::new();
     let mut current = String::new();
     let mut length = 0;
     for word in text.split(' ') {
-        let mut word: Vec<char> = word.chars().collect();
-        let between = usize::from(length > 0);
-        if length + between + word.len() > width && length > 0 {
+        let between = usize::from(!current.is_empty());
+        if length + between + text_width(word) > width && !current.is_empty() {
             lines.push(std::mem::take(&mut current));
             length = 0;
         }
-        while word.len() > width.max(1) {
-            lines.push(word.drain(..width.max(1)).collect());
+        let mut word = word;
+        while text_width(word) > width.max(1) {
+            let (part, rest) = word.split_at(fitting_bytes(word, width.max(1)));
+            lines.push(part.to_owned());
+            word = rest;
         }
-        if length > 0 {
+        if !current.is_empty() {
             current.push(' ');
             length += 1;
         }
-        length += word.len();
-        current.extend(word);
+        length += text_width(word);
+        current.push_str(word);
     }
-    if length > 0 || lines.is_empty() {
+    if !current.is_empty() || lines.is_empty() {
         lines.push(current);
     }
     lines
+}
+
+/// How much of a text, in bytes, fits into that width: at least one letter, with the marks on it.
+fn fitting_bytes(text: &str, width: usize) -> usize {
+    let mut taken = 0;
+    let letters = text.char_indices().take_while(|(at, letter)| {
+        taken += char_width(*letter);
+        taken <= width || *at == 0
+    });
+    letters.last().map_or(0, |(at, letter)| at + letter.len_utf8())
 }
 
 /// On one line, and nothing in it a terminal would act on.
@@ -285,6 +299,16 @@ mod tests {
     }
 
     #[test]
+    fn wide_letters_and_marks_are_counted_by_the_cells_they_take() {
+        assert_eq!(
+            written(Some(&["name", "n"]), &[&["株式会社", "a"], &["Ko\u{308}ln", "b"]]),
+            "name      n\n株式会社  a\nKo\u{308}ln      b\n"
+        );
+        assert_eq!(wrapped("株式会社と申します", 7), ["株式会", "社と申", "します"]);
+        assert_eq!(wrapped("株式", 1), ["株", "式"]);
+    }
+
+    #[test]
     fn titles_stand_above_no_rows_and_without_either_nothing_does() {
         assert_eq!(written(Some(&["job", "rows"]), &[]), "job  rows\n");
         assert_eq!(written(None, &[]), "");
@@ -341,10 +365,10 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn wrapping_keeps_every_letter_and_the_width(text in "[a-zß ]{0,80}", width in 1_usize..30) {
+        fn wrapping_keeps_every_letter_and_the_width(text in "[a-zß会\u{308} ]{0,80}", width in 2_usize..30) {
             let lines = wrapped(&text, width);
             for line in &lines {
-                proptest::prop_assert!(line.chars().count() <= width, "{line:?}");
+                proptest::prop_assert!(text_width(line) <= width, "{line:?}");
             }
             let letters = |text: &str| text.chars().filter(|c| *c != ' ').collect::<String>();
             proptest::prop_assert_eq!(letters(&lines.concat()), letters(&text));
