@@ -1,4 +1,4 @@
-//! Which file column holds which native column: the header of a file, read with the catalogue in hand.
+//! The mapping of file columns to native columns: the header of a file, read with the catalogue in hand.
 //!
 //! Case, blanks, `_` and `-` make no difference, nor does the order. A header is tried against the
 //! native columns and against every template; the layout that explains most of it is what was meant,
@@ -144,6 +144,11 @@ fn read(job: &dyn JobKind, header: &[&str], fixed: &[&str], besides: bool) -> Re
         like_a_phone,
         again,
     })
+}
+
+/// Whether the cells of a column of that name are secrets, or look as if they were.
+pub fn holds_secrets(column: &str) -> bool {
+    is_secret(column) || looks_secret(column)
 }
 
 /// Whether some kind keeps a secret in a column of that name. Every kind reads past such a column if it is told to, so none

@@ -106,12 +106,13 @@ async fn submit_plan(
         encoding: plan.head.encoding.clone(),
         multiline_cells: plan.head.multiline_cells,
         hidden_rows: plan.head.hidden_rows,
-        ..InputArgs::default()
+        cells: plan.head.set.clone(),
     };
     if plan.head.file == Path::new(PIPED) {
         rows_come(path, &name)?;
     }
-    let source = input.source(Some(&plan.head.file), Some(stop)).await?;
+    let file = (!input.has_cells()).then_some(plan.head.file.as_path());
+    let source = input.source(file, Some(stop)).await?;
     let submission = SubmissionArgs {
         customer: None,
         skip_invalid: false,

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::jobs::ShortIds;
+use super::jobs::short_ids;
 use super::text_table::TextTable;
 use super::{CommandEnd, input, on_ledger, output, when};
 use crate::app::App;
@@ -148,12 +148,18 @@ async fn log(args: &LogArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd
         return Ok(CommandEnd::Fine);
     }
     let of_record = |record: &AuditRecord| record.job.as_deref().and_then(|id| id.parse::<JobId>().ok());
-    let short = ShortIds::of(records.iter().filter_map(of_record));
+    let short = short_ids(app, records.iter().filter_map(of_record)).await?;
     let mut table = TextTable::new(out, ["seq", "time", "actor", "action", "job", "what"]);
     for record in &records {
         let plan = record.plan_hash.as_deref().map(|hash| format!("plan {hash}"));
         let jobs = record.job_count().map(|count| output::counted(count as u64, "job"));
-        let what: Vec<String> = [&jobs, &record.kind, &record.note, &plan]
+        // What follows the first line of a note is for programs: signatures, and what was taken from limits.
+        let note = record
+            .note
+            .as_deref()
+            .and_then(|note| note.lines().next())
+            .map(str::to_owned);
+        let what: Vec<String> = [&jobs, &record.kind, &note, &plan]
             .into_iter()
             .filter_map(|part| part.as_deref().map(with_short_hashes))
             .collect();

@@ -36,20 +36,23 @@ pub(super) struct CustomersArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("search", |arg| arg.help("Only users of whose sign-in name or display name a word begins with this text")))]
 pub(super) struct UsersArgs {
-    /// Only users of whose sign-in name or display name a word begins with this text
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    search: String,
-    /// Find the text anywhere, not only at the beginning of a word
-    #[arg(long, requires = "search")]
-    contains: bool,
     #[command(flatten)]
-    list: ListArgs,
+    rows: SearchedListArgs,
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("search", |arg| arg.help("Only subscriptions of whose product or GUID a word begins with this text")))]
 pub(super) struct SubscriptionsArgs {
-    /// Only subscriptions of whose product or GUID a word begins with this text
+    #[command(flatten)]
+    rows: SearchedListArgs,
+}
+
+/// What is asked of the rows below customers.
+#[derive(Debug, Args)]
+struct SearchedListArgs {
+    /// Only rows of which a word begins with this text
     #[arg(long, value_name = "TEXT", default_value = "")]
     search: String,
     /// Find the text anywhere, not only at the beginning of a word
@@ -121,30 +124,22 @@ pub(super) async fn customers(args: &CustomersArgs, app: &App, json: bool) -> an
 }
 
 pub(super) async fn users(args: &UsersArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
-    let of_rows = (args.search.as_str(), args.contains);
-    rows(ExportOf::Users, of_rows, &args.list, app, json).await
+    rows(ExportOf::Users, &args.rows, app, json).await
 }
 
 pub(super) async fn subscriptions(args: &SubscriptionsArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
-    let of_rows = (args.search.as_str(), args.contains);
-    rows(ExportOf::Subscriptions, of_rows, &args.list, app, json).await
+    rows(ExportOf::Subscriptions, &args.rows, app, json).await
 }
 
-async fn rows(
-    what: ExportOf,
-    (search, contains): (&str, bool),
-    list: &ListArgs,
-    app: &App,
-    json: bool,
-) -> anyhow::Result<CommandEnd> {
+async fn rows(what: ExportOf, args: &SearchedListArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let asked = ListQuery {
         what,
         search: "",
         field: "",
         contains: false,
-        list,
+        list: &args.list,
     };
-    let chosen = Chosen::by(what, &list.conditions)?.searched(search, contains);
+    let chosen = Chosen::by(what, &args.list.conditions)?.searched(&args.search, args.contains);
     asked.show(chosen, app, json).await
 }
 

@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tenantry_jobs::{did_you_mean, nearest};
 
-use super::jobs::ShortIds;
+use super::jobs::short_ids;
 use super::text_table::TextTable;
 use super::{CommandEnd, output, when};
 use crate::app::App;
@@ -263,7 +263,7 @@ async fn show(what: &str, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
                 writeln!(out, "{title:<9} {}", output::printable(line))?;
             }
         }
-        let short = ShortIds::of(newest.iter().filter_map(|drop| drop.job));
+        let short = short_ids(app, newest.iter().filter_map(|drop| drop.job)).await?;
         let mut table = TextTable::new(out, ["file", "state", "job", "taken", "lies in"]);
         for drop in &newest {
             table.row(vec![

@@ -1,4 +1,4 @@
-//! What `--help` shows besides options: commands in groups, examples, and the columns of a kind.
+//! Help besides options: commands in groups, examples, and the columns of a kind.
 
 mod examples;
 
@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use clap::Command;
 use clap::builder::{StyledStr, Styles};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use tenantry_jobs::JobKind;
 
 use super::output;
@@ -103,6 +104,21 @@ fn with_examples(command: Command, path: &str) -> Command {
         let _ = write!(text, "\n\n{}", before.ansi());
     }
     command.after_help(StyledStr::from(text))
+}
+
+/// A fault of the command line, with the tip that helps: not to take an unknown option for a file, and that one row needs no file.
+pub(super) fn with_tip(mut error: clap::Error) -> clap::Error {
+    match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::UnknownArgument, _) => drop(error.remove(ContextKind::Suggested)),
+        (ErrorKind::MissingRequiredArgument, Some(ContextValue::Strings(missing)))
+            if missing.iter().any(|missing| missing == "<FILE>...") =>
+        {
+            let tip = "a job of one row needs no file: give its cells with --set COLUMN=VALUE";
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        }
+        _ => {}
+    }
+    error
 }
 
 /// With the columns of a kind, where the help of a command is asked for that works on one and a kind is named.

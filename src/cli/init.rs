@@ -14,6 +14,7 @@ use serde_json::json;
 use super::{CommandEnd, migrate, output};
 use crate::clock::Clock;
 use crate::config::{Config, USUAL_FILE};
+use crate::db::without_password;
 use crate::passwords::write_key_pair;
 
 const TEMPLATE: &str = include_str!("init.toml");
@@ -49,8 +50,11 @@ pub(super) async fn init(
     let key = dir.join(KEY);
     let public = public_key(&key)?;
     let url = ledger.map_or_else(|| format!("sqlite:{}", dir.join(LEDGER).display()), str::to_owned);
+    // A password is for commands, not for a file that is copied and shown around.
+    let without = without_password(&url)?;
+    let written = without.as_ref().unwrap_or(&url);
     let text = TEMPLATE
-        .replace("{ledger}", &quoted(&url))
+        .replace("{ledger}", &quoted(written))
         .replace("{results}", &quoted(&dir.join(RESULTS).display().to_string()))
         .replace("{key}", &output::quoted(&key.display().to_string()))
         .replace("{recipient}", &quoted(&public));
@@ -70,18 +74,27 @@ pub(super) async fn init(
     if loaded.ledger.url.reveal() != url {
         output::warn("TENANTRY__LEDGER__URL is set, and goes before the ledger that the configuration names");
     }
-    told(&dir, &loaded, &key, json)
+    told(&dir, &loaded, &key, json)?;
+    if without.is_some() && !json {
+        output::warn(&format!(
+            "the password of the ledger is not written to {}",
+            config.display()
+        ));
+        output::hint(
+            "commands take it from PGPASSWORD, ~/.pgpass or TENANTRY__LEDGER__URL; or put the URL into a file, and name it as `ledger.url_file`",
+        );
+    }
+    Ok(CommandEnd::Fine)
 }
 
 /// Says what there is now, and what comes next.
-fn told(dir: &Path, config: &Config, key: &Path, json: bool) -> anyhow::Result<CommandEnd> {
+fn told(dir: &Path, config: &Config, key: &Path, json: bool) -> anyhow::Result<()> {
     let file = dir.join(USUAL_FILE);
     let mut out = output::out();
     if json {
         let document = json!({ "config": file, "ledger": config.ledger.url.to_string(), "key": key });
         writeln!(out, "{document}")?;
-        out.flush()?;
-        return Ok(CommandEnd::Fine);
+        return Ok(out.flush()?);
     }
     writeln!(out, "configuration  {}", file.display())?;
     writeln!(out, "ledger         {}", config.ledger.url)?;
@@ -105,7 +118,7 @@ fn told(dir: &Path, config: &Config, key: &Path, json: bool) -> anyhow::Result<C
     }
     output::hint("keep a copy of the secret key elsewhere: without it, sealed passwords cannot be opened");
     output::hint("`tenantry doctor` checks the set-up; `tenantry template add-customer --sample` prints a first file");
-    Ok(CommandEnd::Fine)
+    Ok(())
 }
 
 /// The public key of the pair at that path, which is made if there is none.

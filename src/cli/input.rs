@@ -1,4 +1,4 @@
-//! What commands read: files, standard input and other pipes, or one row from the command line.
+//! Input of commands: files, standard input and other pipes, or one row from the command line.
 
 use std::io::IsTerminal;
 use std::os::unix::fs::FileTypeExt;
@@ -49,6 +49,12 @@ impl InputArgs {
     /// Whether a row is given without a file.
     pub(super) fn has_cells(&self) -> bool {
         !self.cells.is_empty()
+    }
+
+    /// The first column given without a file whose value is a secret.
+    pub(super) fn secret_column(&self) -> Option<&str> {
+        let mut columns = self.cells.iter().filter_map(|cell| cell.split_once('='));
+        columns.find_map(|(column, _)| tenantry_jobs::header::holds_secrets(column.trim()).then(|| column.trim()))
     }
 
     /// What is to be read: the file, standard input for `-`, or the row. A pipe is read here to its end, which takes as long as

@@ -1,6 +1,5 @@
 //! `tenantry jobs`: the list of jobs, once or until it is stopped.
 
-use std::collections::HashMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -10,15 +9,13 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use super::text_table::TextTable;
 use super::{CommandEnd, output, when};
 use crate::app::App;
-use crate::ledger::{Job, JobFilter, JobId, JobState};
+use crate::ledger::{Job, JobFilter, JobId, JobState, ShortIds};
 use crate::summary::JobSummary;
 
 /// How often `--watch` lists the jobs again.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 /// Clears the terminal, and begins at its top.
 const CLEAR: &str = "\x1b[H\x1b[2J";
-/// The fewest digits that a short id has. Ids end in random digits, so that these tell some thousands of jobs apart.
-const SHORTEST: usize = 8;
 
 #[derive(Debug, Args)]
 pub(super) struct JobsArgs {
@@ -65,12 +62,21 @@ pub(super) async fn jobs(args: JobsArgs, app: &App, json: bool) -> anyhow::Resul
         out.flush()?;
         return Ok(CommandEnd::Fine);
     }
-    list(out, &jobs)?;
+    let short = short_ids(app, jobs.iter().map(|job| job.id)).await?;
+    list(out, &jobs, &short)?;
     Ok(CommandEnd::Fine)
 }
 
-fn list(out: impl Write, jobs: &[Job]) -> io::Result<()> {
-    let short = ShortIds::of(jobs.iter().map(|job| job.id));
+/// The short ids of jobs that are listed.
+pub(super) async fn short_ids(app: &App, ids: impl IntoIterator<Item = JobId>) -> anyhow::Result<ShortIds> {
+    let ids: Vec<JobId> = ids.into_iter().collect();
+    Ok(app
+        .service
+        .patiently(|| app.service.ledger.short_ids(ids.clone()))
+        .await?)
+}
+
+fn list(out: impl Write, jobs: &[Job], short: &ShortIds) -> io::Result<()> {
     let zone = when::one_zone(jobs.iter().map(|job| job.created_at));
     let submitted = match &zone {
         Some(zone) => format!("submitted ({zone})"),
@@ -113,7 +119,8 @@ async fn watch(filter: JobFilter, app: &App, json: bool) -> anyhow::Result<Comma
     loop {
         let jobs = app.service.jobs(&filter).await?;
         let mut shown = Vec::new();
-        list(&mut shown, &jobs)?;
+        let short = short_ids(app, jobs.iter().map(|job| job.id)).await?;
+        list(&mut shown, &jobs, &short)?;
         let lines = shown.split_inclusive(|byte| *byte == b'\n');
         let mut out = io::stdout().lock();
         out.write_all(CLEAR.as_bytes())?;
@@ -132,58 +139,5 @@ async fn watch(filter: JobFilter, app: &App, json: bool) -> anyhow::Result<Comma
         {
             return Ok(CommandEnd::Fine);
         }
-    }
-}
-
-/// The ends of ids by which commands know the jobs of a list, as short as they tell them apart.
-pub(super) struct ShortIds(HashMap<JobId, usize>);
-
-impl ShortIds {
-    pub(super) fn of(ids: impl IntoIterator<Item = JobId>) -> Self {
-        let mut written: Vec<(String, JobId)> = ids
-            .into_iter()
-            .map(|id| (id.to_string().chars().rev().collect(), id))
-            .collect();
-        written.sort_unstable();
-        written.dedup();
-        let common = |one: &str, other: &str| one.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
-        let beside = |at: usize| written.get(at).map(|(id, _)| id.as_str());
-        let length = |at: usize| {
-            let before = at.checked_sub(1).and_then(beside);
-            let neighbours = before.into_iter().chain(beside(at + 1));
-            let shared = neighbours.map(|other| common(&written[at].0, other)).max();
-            (shared.unwrap_or(0) + 1).max(SHORTEST)
-        };
-        Self((0..written.len()).map(|at| (written[at].1, length(at))).collect())
-    }
-
-    /// The short id of a job.
-    pub(super) fn of_job(&self, id: JobId) -> String {
-        let whole = id.to_string();
-        let length = self.0.get(&id).copied().unwrap_or(whole.len());
-        whole[whole.len().saturating_sub(length)..].to_owned()
-    }
-
-    /// The short id of a job that there may be.
-    pub(super) fn of_some(&self, id: Option<JobId>) -> String {
-        id.map_or_else(|| "-".to_owned(), |id| self.of_job(id))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_are_as_short_as_they_tell_jobs_apart() {
-        let ids = [
-            "01aad56e-0a4b-7aa0-8000-0000aaaa1111",
-            "01aad56e-0a4b-7aa0-8000-0000bbbb1111",
-            "01aad56e-0a4b-7aa0-8000-0001bbbb1111",
-        ];
-        let ids = ids.map(|id| id.parse::<JobId>().expect("an id"));
-        let short = ShortIds::of(ids);
-        assert_eq!(ids.map(|id| short.of_job(id)), ["aaaa1111", "0bbbb1111", "1bbbb1111"]);
-        assert_eq!(short.of_some(None), "-");
     }
 }

@@ -1,4 +1,4 @@
-//! What people and programs get to read.
+//! Output for people and programs.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -366,7 +366,7 @@ pub(super) fn next(job: &Job, summary: &JobSummary) -> Option<String> {
         // A database hears of the other partner only from whoever works with it.
         let told = match job.parameters.store {
             None if job.kind == "switch-subscription" => {
-                ", once what the other partner did is recorded with `tenantry transfer accepted ID` or `declined ID`"
+                ", once what the other partner did is recorded with `tenantry transfer accepted SUBSCRIPTION` or `declined SUBSCRIPTION`"
             }
             _ => "",
         };

@@ -43,7 +43,7 @@ pub(super) struct PlanArgs {
     #[arg(conflicts_with = "cells", value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Write the plan to this file, to be carried out by `apply`
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["offline", "cells"], value_parser = plan_file)]
+    #[arg(long, value_name = "FILE", conflicts_with = "offline", value_parser = plan_file)]
     out: Option<PathBuf>,
     /// Plan for the good rows of a file that has bad ones
     #[arg(long)]
@@ -100,6 +100,11 @@ pub(super) async fn plan(args: &PlanArgs, config: &Config, json: bool) -> anyhow
     }
     if args.out.is_some() && args.files.len() > 1 {
         anyhow::bail!("--out keeps the plan of one file; name one file at a time");
+    }
+    if let (Some(_), Some(column)) = (&args.out, args.input.secret_column()) {
+        anyhow::bail!(
+            "--out would keep the secret in `{column}`; put the row into a file and plan that, or leave the column out"
+        );
     }
     let stores = stores(config, None)?;
     let parameters = Parameters {
@@ -289,6 +294,7 @@ impl PlanFiles<'_> {
         } else {
             Box::new(PlanText::new(out, request.kind.kind(), args.all))
         };
+        let keep = |path| keep(path, &args.input.cells);
         let mut kept = args.out.as_deref().map(keep).transpose()?;
         let mut views: Vec<&mut (dyn View + '_)> = Vec::new();
         views.push(shown.as_mut());
@@ -369,10 +375,10 @@ fn same_arguments() -> String {
 }
 
 /// The file of a plan, in the place of another plan at most.
-fn keep(path: &Path) -> anyhow::Result<Document<BufWriter<WholeFile>>> {
+fn keep(path: &Path, cells: &[String]) -> anyhow::Result<Document<BufWriter<WholeFile>>> {
     let file = WholeFile::create_over(path, begins_a_plan)
         .map_err(|error| anyhow::anyhow!("{}: the plan cannot be written: {error}", path.display()))?;
-    Ok(Document::brief(BufWriter::new(file)))
+    Ok(Document::brief(BufWriter::new(file)).of_row(cells.to_vec()))
 }
 
 /// The store to preview against. A ledger that does not exist yet is not made: an empty one stands in for it,

@@ -1,7 +1,8 @@
-//! Which file is read when none is named.
+//! Discovery of the configuration file when none is named.
 //!
 //! `tenantry.toml` of the current directory, or of the nearest directory above it; else that of the user
-//! (`$XDG_CONFIG_HOME/tenantry` or `~/.config/tenantry`); else that of the system (`/etc/tenantry`). One file is read, never several.
+//! (`$XDG_CONFIG_HOME/tenantry` or `~/.config/tenantry`); else that of the system (`/etc/tenantry`, or the directory that
+//! `TENANTRY_SYSTEM_CONFIG` names). One file is read, never several.
 //!
 //! A configuration says which ledger and which store a command changes, and may name commands that approve or hand over
 //! passwords, so whoever writes it acts with the rights of whoever runs the program. A file that nobody named is read only if nobody else
@@ -17,10 +18,12 @@ use super::{Config, ConfigError};
 
 /// The name that is looked for.
 pub(crate) const USUAL_FILE: &str = "tenantry.toml";
-/// The directory of users and the system, below their configuration.
+/// The directory of users, below their configuration.
 const DIRECTORY: &str = "tenantry";
-/// Where the system's configuration is.
-const SYSTEM: &str = "/etc";
+/// The directory of the system's configuration.
+const SYSTEM: &str = "/etc/tenantry";
+/// The variable that names another one.
+const SYSTEM_VARIABLE: &str = "TENANTRY_SYSTEM_CONFIG";
 
 /// Write permission of the group and of everybody.
 const OTHERS_WRITE: u32 = 0o022;
@@ -44,35 +47,37 @@ pub(super) struct SearchPaths {
     pub(super) current: Option<PathBuf>,
     /// `$XDG_CONFIG_HOME`, or `~/.config`.
     pub(super) user: Option<PathBuf>,
-    /// `/etc`.
+    /// `/etc/tenantry`, or what stands for it.
     pub(super) system: PathBuf,
 }
 
 impl SearchPaths {
     /// Those of this process, in an environment.
     pub(super) fn of_process<'e>(environment: impl Iterator<Item = (&'e str, &'e str)>) -> Self {
-        let (mut configuration, mut home) = (None, None);
+        let (mut configuration, mut home, mut system) = (None, None, None);
         for (name, value) in environment.filter(|(_, value)| Path::new(value).is_absolute()) {
             match name {
                 "XDG_CONFIG_HOME" => configuration = Some(PathBuf::from(value)),
                 "HOME" => home = Some(Path::new(value).join(".config")),
+                SYSTEM_VARIABLE => system = Some(PathBuf::from(value)),
                 _ => {}
             }
         }
         Self {
             current: std::env::current_dir().ok(),
             user: configuration.or(home),
-            system: SYSTEM.into(),
+            system: system.unwrap_or_else(|| SYSTEM.into()),
         }
     }
 
     /// The first file there that may be read.
     pub(super) fn search(&self) -> Discovered {
         let current = self.current.iter().flat_map(|current| current.ancestors());
-        let named = [self.user.as_deref(), Some(&*self.system)].into_iter().flatten();
-        let files = current
-            .map(|directory| directory.join(USUAL_FILE))
-            .chain(named.map(|directory| directory.join(DIRECTORY).join(USUAL_FILE)));
+        let user = self.user.iter().map(|directory| directory.join(DIRECTORY));
+        let files = current.map(|directory| directory.join(USUAL_FILE)).chain(
+            user.chain([self.system.clone()])
+                .map(|directory| directory.join(USUAL_FILE)),
+        );
         let mut found = Discovered::default();
         for file in files {
             // What is not there, and what cannot be looked at, is none.
@@ -220,7 +225,7 @@ mod tests {
     fn the_nearest_file_is_read() {
         let here = Surroundings::new();
         assert_eq!(here.search("a/b").file, None);
-        let system = here.file("system/tenantry/tenantry.toml");
+        let system = here.file("system/tenantry.toml");
         assert_eq!(here.search("a/b").file, Some(system));
         let user = here.file("user/tenantry/tenantry.toml");
         assert_eq!(here.search("a/b").file, Some(user));
@@ -275,5 +280,9 @@ mod tests {
             Some("/srv/anna".into())
         );
         assert_eq!(of(&[("HOME", "anna")]), None);
+        let system =
+            |environment: Option<(&'static str, &'static str)>| SearchPaths::of_process(environment.into_iter()).system;
+        assert_eq!(system(None), PathBuf::from("/etc/tenantry"));
+        assert_eq!(system(Some((SYSTEM_VARIABLE, "/srv/etc"))), PathBuf::from("/srv/etc"));
     }
 }

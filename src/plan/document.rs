@@ -61,6 +61,8 @@ pub(crate) struct Document<W> {
     out: W,
     /// Rows that create something go without saying.
     brief: bool,
+    /// The cells of the one row, where there is no file.
+    set: Vec<String>,
     offline: bool,
     rows: u64,
     held: HeldRows,
@@ -74,6 +76,7 @@ impl<W: Write> Document<W> {
         Self {
             out,
             brief: false,
+            set: Vec::new(),
             offline: false,
             rows: 0,
             held: HeldRows::default(),
@@ -87,6 +90,11 @@ impl<W: Write> Document<W> {
             brief: true,
             ..Self::new(out)
         }
+    }
+
+    /// With the cells of the one row that there is in place of a file.
+    pub(crate) fn of_row(self, set: Vec<String>) -> Self {
+        Self { set, ..self }
     }
 
     /// What it was written to.
@@ -125,8 +133,11 @@ impl<W: Write> Document<W> {
 impl<W: Write + Send> View for Document<W> {
     fn open(&mut self, head: &Head<'_>) -> io::Result<()> {
         self.offline = head.offline;
-        let head = json!({ "tenantry_plan": FORMAT, "kind": head.kind, "file": head.file, "sheet": head.sheet, "encoding": head.encoding, "multiline_cells": head.multiline_cells, "hidden_rows": head.hidden_rows,
+        let mut head = json!({ "tenantry_plan": FORMAT, "kind": head.kind, "file": head.file, "sheet": head.sheet, "encoding": head.encoding, "multiline_cells": head.multiline_cells, "hidden_rows": head.hidden_rows,
             "parameters": head.parameters, "template": head.template, "offline": head.offline });
+        if !self.set.is_empty() {
+            head["set"] = json!(self.set);
+        }
         let head = head.to_string();
         write!(self.out, "{},\"rows\":[", head.trim_end_matches('}'))
     }

@@ -75,6 +75,9 @@ pub struct PlanHead {
     /// What becomes of its hidden rows.
     #[serde(default)]
     pub hidden_rows: Option<HiddenRows>,
+    /// The cells of the one row, each as `COLUMN=VALUE`, of a plan that was made without a file.
+    #[serde(default)]
+    pub set: Vec<String>,
     /// Whether the store was not asked.
     pub offline: bool,
 }

@@ -7,11 +7,11 @@ use tenantry_jobs::JobKind;
 
 use super::{PasswordWish, Service, ServiceError};
 use crate::ledger::{Actor, JobId, Origin, Parameters, ReplyTo, Via};
-use crate::plan::RowSource;
 use crate::plan::file::PlanFile;
+use crate::plan::{PlanInput, Planning, RowSource};
 use crate::queue::Queue;
 use crate::store::Stores;
-use crate::submit::{FileRefusal, Hand, RecordTurn, Submission, Submitted, Submitter};
+use crate::submit::{FileRefusal, Hand, RecordTurn, Submission, SubmitError, Submitted, Submitter};
 use crate::undo::UndoRequest;
 
 /// What somebody wants done.
@@ -54,6 +54,19 @@ impl Service {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Submitted, ServiceError> {
         let (queue, kind, via) = (self.told(request.is_for_workers), request.kind, by.via);
+        if let Err(error) = self.recipients(kind, &request.passwords) {
+            // What is wrong with the file as a whole comes first: it is what people look at.
+            let file = PlanInput {
+                source: request.source,
+                kind,
+                parameters: &request.parameters,
+                against: None,
+                chunk_rows: 1,
+                keep_blocks: false,
+            };
+            Planning::open(file).await.map_err(SubmitError::Plan)?;
+            return Err(error.into());
+        }
         let submission = self.submission(by, request)?;
         let submitted = self.submitter(&queue, None).submit(submission, progress).await?;
         self.count(kind, via, &submitted);

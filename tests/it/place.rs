@@ -98,6 +98,7 @@ impl Place {
     /// The program, set to this place's ledger.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
+        unconfigured(&mut command, self.dir.path());
         command
             .args(args)
             .current_dir(self.dir.path())
@@ -105,8 +106,6 @@ impl Place {
             // Workers go on with what others left here.
             .env("TENANTRY__RESULTS__ROOTS", self.dir.path())
             .env("TENANTRY__PASSWORDS__DELIVER", "false");
-        // No configuration of whoever runs the tests.
-        command.env("XDG_CONFIG_HOME", self.dir.path());
         command.env("USER", "tester").stdin(Stdio::null());
         command
     }
@@ -130,6 +129,18 @@ impl Place {
     pub(crate) async fn dump(&self) -> String {
         look::dump(self.ledger().await.db()).await
     }
+}
+
+/// Keeps the configuration of the machine and the person that run the tests from a program.
+pub(crate) fn unconfigured(command: &mut Command, dir: &Path) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("TENANTRY") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env("XDG_CONFIG_HOME", dir.join("no-user"))
+        .env("TENANTRY_SYSTEM_CONFIG", dir.join("no-system"));
 }
 
 /// A program that ends with the test that started it, however that ends.

@@ -254,7 +254,7 @@ async fn submitters_are_told_once_by_however_many_workers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_of_one_row_rings_once() {
+async fn a_job_of_one_row_sends_one_notification() {
     let place = Place::with_customer().await;
     let server = RedisServer::shared().await;
     let prefix = server.prefix();
@@ -270,12 +270,12 @@ async fn a_job_of_one_row_rings_once() {
         .env("TENANTRY__QUEUE__URL", server.url())
         .env("TENANTRY__QUEUE__PREFIX", &prefix);
     assert!(submit.status().expect("tenantry starts").success());
-    let rung: u64 = redis::cmd("LLEN")
+    let sent: u64 = redis::cmd("LLEN")
         .arg(format!("{prefix}:tickets"))
         .query_async(&mut server.connect().await)
         .await
         .expect("LLEN");
-    assert_eq!(rung, 1);
+    assert_eq!(sent, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -300,6 +300,42 @@ async fn jobs_are_found_by_either_end_of_their_ids() {
     }
     let found = ledger.find_job("0000ffff").await.expect("asked");
     assert!(matches!(found, JobLookup::NotFound(_)), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_listed_is_found_by_its_short_id_however_many_came_after_it() {
+    for on in [On::Sqlite, On::Postgres] {
+        let place = Place::new(on).await;
+        place.write("customers.csv", crate::place::CUSTOMERS);
+        place.tenantry(&["run", "add-customer", "customers.csv"]).ends(0);
+        let ledger = place.ledger().await;
+        crate::place::tables::skip_job_numbers(&ledger, on, 20_000).await;
+        place.write("more.csv", "customer,city\nA-1,York\n");
+        place.tenantry(&["run", "update-account", "more.csv"]).ends(0);
+        let jobs = crate::place::tables::jobs(&ledger).await;
+        let short = ledger
+            .short_ids(jobs.iter().map(|job| job.id).collect())
+            .await
+            .expect("asked");
+        assert_eq!(jobs.len(), 2);
+        for (job, is_old) in jobs.iter().zip([false, true]) {
+            let text = short.of_job(job.id);
+            assert!(
+                text.len() < 36 && job.id.to_string().starts_with(&text) == is_old,
+                "{text}"
+            );
+            let found = ledger.find_job(&text).await.expect("asked");
+            assert!(
+                matches!(&found, JobLookup::Found(found) if found.seq == job.seq),
+                "{text}: {found:?}"
+            );
+        }
+        ledger.close().await;
+        let listed = place.tenantry(&["jobs"]).ends(0).out;
+        for job in &jobs {
+            assert!(listed.contains(&short.of_job(job.id)), "{listed}");
+        }
+    }
 }
 
 /// Nothing that workers ask again and again reads jobs that have ended, whatever the planner believes.

@@ -29,7 +29,7 @@ pub use batch::{Batch, Cell};
 pub use migrate::SCHEMA_VERSION;
 use migrate::TablesPlace;
 pub use patience::patiently;
-pub use postgres::with_login;
+pub use postgres::{with_login, without_password};
 pub use rights::Rights;
 pub use value::{Row, Value};
 

@@ -176,6 +176,11 @@ pub fn refusal(error: &io::Error, host: &str, words: TlsWords) -> Option<String>
                  subjectAltNames"
             )
         }
+        // There is no word of rustls' own for it.
+        Error::InvalidCertificate(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => format!(
+            "the certificate of `{host}` is one of an authority, as self-signed ones are; name the file of just that certificate with \
+             {roots}, if you trust it"
+        ),
         Error::InvalidCertificate(other) => format!("the certificate of `{host}` does not do: {other}"),
         Error::AlertReceived(alert) => format!(
             "`{host}` refuses our side of TLS ({alert:?}); it may want a certificate of ours, which {identity} name"

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::cli::jobs::ShortIds;
+use crate::cli::jobs::short_ids;
 use crate::cli::plan::{PlannedRows, of_rows};
 use crate::cli::text_table::TextTable;
 use crate::cli::{CommandEnd, output};
@@ -268,7 +268,7 @@ pub(super) async fn show(args: &ScheduleShowArgs, app: &App, json: bool) -> anyh
         writeln!(out, "  never")?;
     }
     writeln!(out, "\nhistory")?;
-    let short = ShortIds::of(history.iter().filter_map(|fire| fire.job));
+    let short = short_ids(app, history.iter().filter_map(|fire| fire.job)).await?;
     let mut table = TextTable::untitled(&mut out);
     for fire in &history {
         table.row(vec![

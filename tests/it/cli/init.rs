@@ -2,13 +2,13 @@
 
 use std::process::Command;
 
-use crate::place::{CUSTOMERS, On, Place, Run, read};
+use crate::place::{CUSTOMERS, On, Place, Run, read, unconfigured};
 
 /// The program as somebody has it who has set nothing.
 fn tenantry(place: &Place, at: &str, args: &[&str]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
+    unconfigured(&mut command, place.dir.path());
     command.args(args).current_dir(place.path(at));
-    command.env("XDG_CONFIG_HOME", place.dir.path());
     Run::from(command.output().expect("tenantry starts"))
 }
 
@@ -83,4 +83,45 @@ async fn a_configuration_that_would_not_be_found_is_told_of() {
         .ends(0)
         .out;
     assert!(named.contains("tenantry.toml was read"), "{named}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_password_of_a_ledger_is_not_written_into_the_configuration() {
+    let place = Place::new(On::Postgres).await;
+    let (scheme, rest) = place.url.split_once("://").expect("a url");
+    let (who, host) = rest.split_once('@').expect("a user");
+    let user = who.split(':').next().expect("a user");
+    // The test's server asks for none from this machine, so any will do.
+    let with_password = format!("{scheme}://{user}:S3CRET@{host}");
+    let made = tenantry(&place, ".", &["init", "here", "--ledger", &with_password]).ends(0);
+    let written = read(place.path("here/tenantry.toml"));
+    assert!(
+        written.contains(&format!("\nurl = \"{scheme}://{user}@{host}\"\n")),
+        "{written}"
+    );
+    for text in [&written, &made.out, &made.err] {
+        assert!(!text.contains("S3CRET"), "{text}");
+    }
+    assert!(made.err.contains("is not written to"), "{made:?}");
+    assert!(made.err.contains("`ledger.url_file`"), "{made:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_configuration_of_the_system_is_read_where_there_is_no_nearer_one() {
+    let place = Place::new(On::Sqlite).await;
+    std::fs::create_dir(place.path("etc")).expect("made");
+    place.write(
+        "etc/tenantry.toml",
+        format!("[ledger]\nurl = \"sqlite:{}\"\n", place.path("of-all.db").display()),
+    );
+    let system = place.path("etc");
+    let doctor = |named: &std::path::Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
+        unconfigured(&mut command, place.dir.path());
+        command.arg("doctor").current_dir(place.dir.path());
+        command.env("TENANTRY_SYSTEM_CONFIG", named);
+        Run::from(command.output().expect("tenantry starts")).out
+    };
+    assert!(doctor(&system).contains("etc/tenantry.toml was read"));
+    assert!(!doctor(&place.path("none")).contains("tenantry.toml was read"));
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use rust_xlsxwriter::Workbook;
 
-use crate::place::{CUSTOMERS, On, Place, Run, Running};
+use crate::place::{CUSTOMERS, On, Place, Run, Running, unconfigured};
 
 const YORK: &str = "customer,city\nA-1,York\n";
 
@@ -135,6 +135,7 @@ async fn pipes_of_a_shell_and_named_ones_are_read() {
     let place = Place::with_customer().await;
     let program = env!("CARGO_BIN_EXE_tenantry");
     let mut shell = Command::new("bash");
+    unconfigured(&mut shell, place.dir.path());
     shell
         .current_dir(place.dir.path())
         .env("TENANTRY__LEDGER__URL", &place.url)
@@ -313,4 +314,70 @@ async fn what_a_program_left_unfinished_is_told_of_a_pipe_as_of_a_file() {
     )
     .ends(0);
     assert!(ran.out.contains(note), "{ran:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_of_one_row_without_a_file_is_kept_and_applied() {
+    let place = Place::with_customer().await;
+    let planned = [
+        "plan",
+        "update-account",
+        "--set",
+        "customer=A-1",
+        "--set",
+        "city=York",
+        "--out",
+        "p.json",
+    ];
+    let told = place.tenantry(&planned).ends(0);
+    assert!(told.err.contains("hint: tenantry apply p.json"), "{told:?}");
+    let applied = place.tenantry(&["apply", "p.json", "--json"]).ends(0).json();
+    assert_eq!(applied["counts"]["applied"], 1);
+    // What was planned is what is applied.
+    let edited = crate::place::read(place.path("p.json")).replace("city=York", "city=Leeds");
+    place.write("p.json", edited);
+    let refused = place.tenantry(&["apply", "p.json"]).ends(2);
+    assert!(refused.err.contains("plan it again"), "{refused:?}");
+    let secret = [
+        "plan",
+        "bulk-add-users",
+        "--set",
+        "customer=A-1",
+        "--set",
+        "password=S3CRET",
+        "--out",
+        "q.json",
+    ];
+    let refused = place.tenantry(&secret).ends(2);
+    assert!(
+        refused.err.contains("--out would keep the secret in `password`") && !place.path("q.json").exists(),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_command_is_told_with_what_helps() {
+    let place = Place::with_customer().await;
+    let nothing = place.tenantry(&["run", "export-customers"]).ends(2);
+    assert!(
+        nothing.err.contains("a job of one row needs no file") && nothing.err.contains("--set COLUMN=VALUE"),
+        "{nothing:?}"
+    );
+    // It is no file that begins with hyphens.
+    let unknown = place.tenantry(&["run", "update-account", "a.csv", "--xlsx"]).ends(2);
+    assert!(!unknown.err.contains("-- --xlsx"), "{unknown:?}");
+    // The file comes before whom passwords are sealed to.
+    let run = |arguments: &[&str]| {
+        let mut command = place.command(&[&["run", "bulk-add-users"], arguments].concat());
+        command.env("TENANTRY__PASSWORDS__DELIVER", "true");
+        Run::from(command.output().expect("tenantry starts")).ends(2).err
+    };
+    assert!(run(&["nofile.csv"]).contains("nofile.csv: no such file"));
+    place.write("users.csv", "customer,food\nA-1,x\n");
+    assert!(run(&["users.csv"]).contains("`food` is not a column"));
+    place.write(
+        "users.csv",
+        "customer,user_principal_name\nA-1,ida@alpha.onmicrosoft.com\n",
+    );
+    assert!(run(&["users.csv"]).contains("nobody to seal them to"));
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::place::{On, Place, Run, Running};
+use crate::place::{On, Place, Run, Running, unconfigured};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lines_to_try_work_as_they_are_printed() {
@@ -33,6 +33,7 @@ async fn the_lines_to_try_work_as_they_are_printed() {
             .expect("its directory");
         let script = format!("PATH={}:$PATH\n{script}", program.display());
         let mut shell = Command::new("sh");
+        unconfigured(&mut shell, place.dir.path());
         shell.args(["-ec", &script]).current_dir(place.dir.path());
         shell.env("TENANTRY__LEDGER__URL", &place.url);
         let ended = Run::from(shell.output().expect("a shell"));

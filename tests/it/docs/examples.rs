@@ -34,6 +34,7 @@ fn sandbox(dir: &TempDir) -> (Running, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_tenantry"))
         .args(["sandbox", "--seed", "20", "--seats", "500", "--token", "rehearsal"])
         .current_dir(dir.path())
+        .env("TENANTRY_SYSTEM_CONFIG", dir.path().join("no-system"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -95,6 +96,7 @@ fn run(page: &Page, blocks: &[Block]) -> Result<(), String> {
         .env_clear()
         .envs([("PATH", path.as_str()), ("USER", "tester"), ("LANG", "C.UTF-8")])
         .env("HOME", dir.path())
+        .env("TENANTRY_SYSTEM_CONFIG", dir.path().join("no-system"))
         .stdin(Stdio::null())
         .output()
         .expect("bash starts");

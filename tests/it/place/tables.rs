@@ -5,7 +5,7 @@
 use tenantry_foundation::db::{Db, DbError, Tx, Value};
 use tenantry_ledger::{Job, JobFilter, Ledger};
 
-use super::column;
+use super::{On, column};
 
 /// What selects chunks that a worker has before it, in the terms of any client of the database.
 pub(crate) const OPEN_CHUNKS: &str = "SELECT COUNT(*) FROM chunks WHERE state IN ('queued', 'running')";
@@ -297,4 +297,17 @@ pub(crate) async fn refuse_meta(ledger: &Ledger, on_sqlite: bool) {
         let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON meta FOR EACH ROW EXECUTE FUNCTION refuse()";
         exec(ledger.db(), refuse, Vec::new()).await;
     }
+}
+
+/// Leaves out so many numbers of jobs, as if there had been as many.
+pub(crate) async fn skip_job_numbers(ledger: &Ledger, on: On, count: i64) {
+    let (sqlite, postgres) = (
+        "UPDATE sqlite_sequence SET seq = seq + $1 WHERE name = 'jobs'",
+        "SELECT setval('jobs_seq_seq', (SELECT last_value FROM jobs_seq_seq) + $1)",
+    );
+    let skipped = ledger.db().write(move |tx| match on {
+        On::Sqlite => tx.exec(sqlite, &[count.into()]).map(drop),
+        On::Postgres => tx.query(postgres, &[count.into()]).map(drop),
+    });
+    skipped.await.expect("skipped");
 }

@@ -166,6 +166,7 @@ on_both! {
         assert_eq!((&undo["state"], &undo["counts"]["applied"]), (&"completed".into(), &4.into()));
         let log = place.tenantry(&["audit", "log", "--job", undo["job"].as_str().expect("a job")]).ends(0).out;
         assert!(log.contains("without approval for the person who submitted it"), "{log}");
+        assert!(!log.contains("touched-users"), "what programs need is not for people: {log}");
         // Once it is edited, it is not theirs alone any more; and an undo is not taken back like that.
         let second = run("others.csv", "bulk-add-users");
         run("one.csv", "update-users");

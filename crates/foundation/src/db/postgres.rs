@@ -37,7 +37,7 @@ use super::migrate::TablesPlace;
 use super::{ConnectOptions, DbError, Tx, Use};
 use crate::lock::lock;
 use crate::tls::TlsSettings;
-pub use address::with_login;
+pub use address::{with_login, without_password};
 
 use address::PgAddress;
 use connect::LetInSession;

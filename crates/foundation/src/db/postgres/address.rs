@@ -267,6 +267,34 @@ fn cut(url: &str) -> (&str, &str) {
     }
 }
 
+/// The address of a PostgreSQL server without the password in it, which has one; `None` for any other.
+///
+/// # Errors
+/// If it cannot be taken out: the url is not sound, or has a password in a way that is not known.
+pub fn without_password(url: &str) -> Result<Option<String>, DbError> {
+    let is_ours = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    if !is_ours || PgAddress::parse(url)?.config.get_password().is_none() {
+        return Ok(None);
+    }
+    let (address, parameters) = cut(url);
+    let (scheme, rest) = address.split_once("://").unwrap_or_default();
+    let rest = match rest.split_once('@') {
+        Some((who, host)) => format!("{}@{host}", who.split(':').next().unwrap_or_default()),
+        None => rest.to_owned(),
+    };
+    let kept: Vec<&str> = parameters
+        .split('&')
+        .filter(|one| !one.is_empty() && !one.starts_with("password="))
+        .collect();
+    let mark = if kept.is_empty() { "" } else { "?" };
+    let without = format!("{scheme}://{rest}{mark}{}", kept.join("&"));
+    if PgAddress::parse(&without)?.config.get_password().is_some() {
+        let why = "the password in the url cannot be told from the rest";
+        return Err(DbError::BadUrl(why.to_owned()));
+    }
+    Ok(Some(without))
+}
+
 /// The address of a PostgreSQL server with this password, or else this file of passwords, if it has neither; any other as it is.
 pub fn with_login(url: &str, password: Option<&str>, passfile: Option<&Path>) -> String {
     let is_ours = url.starts_with("postgres://") || url.starts_with("postgresql://");
@@ -293,6 +321,31 @@ pub fn with_login(url: &str, password: Option<&str>, passfile: Option<&Path>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_is_taken_out_wherever_it_stands() {
+        let check = |url: &str, without: Option<&str>| {
+            assert_eq!(without_password(url).expect(url).as_deref(), without, "{url}");
+        };
+        check(
+            "postgres://ada:S@db.example/x?sslmode=require",
+            Some("postgres://ada@db.example/x?sslmode=require"),
+        );
+        check(
+            "postgresql://ada:S%40x@db.example/x",
+            Some("postgresql://ada@db.example/x"),
+        );
+        check(
+            "postgres://ada@db.example/x?password=S&schema=y",
+            Some("postgres://ada@db.example/x?schema=y"),
+        );
+        check(
+            "postgres://ada:S@db.example/x?password=S",
+            Some("postgres://ada@db.example/x"),
+        );
+        check("postgres://ada@db.example/x?schema=y", None);
+        check("sqlite:a:b@c", None);
+    }
 
     fn modes(url: &str) -> Vec<SslMode> {
         let address = PgAddress::parse(url).expect(url);

@@ -1,4 +1,4 @@
-//! What goes over the wire: cells and values in, rows and errors out.
+//! The wire format: cells and values in, rows and errors out.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -207,7 +207,9 @@ pub(super) fn sql(error: &tokio_postgres::Error) -> DbError {
                 &(SqlState::READ_ONLY_SQL_TRANSACTION | SqlState::INSUFFICIENT_PRIVILEGE)
             ) =>
             {
-                DbError::Elsewhere(format!("the database answered: {what}"))
+                DbError::Elsewhere(format!(
+                    "the database answered: {what}; `tenantry doctor` says what this role may do here"
+                ))
             }
             _ => DbError::Broken(what),
         },
