@@ -80,6 +80,10 @@ fn a_program_is_packaged_with_all_that_belongs_to_it() {
     ] {
         assert!(listed.contains(name), "{name}: {listed}");
     }
+    let field = |name| run("dpkg-deb", &["--field", package, name], out.path());
+    assert_eq!(field("Version").trim(), env!("CARGO_PKG_VERSION"));
+    let maintainer = field("Maintainer");
+    assert!(maintainer.contains(" <") && maintainer.contains('@') && !maintainer.contains("MAINTAINER"), "{maintainer}");
     let root = out.path().join("root").display().to_string();
     run("dpkg-deb", &["--extract", package, &root], out.path());
     let unit = read(Path::new(&root).join("lib/systemd/system/tenantry-worker.service"));
@@ -89,4 +93,17 @@ fn a_program_is_packaged_with_all_that_belongs_to_it() {
     let installed = format!("{root}/usr/bin/tenantry");
     let args = ["--config", &config, "--ledger", "sqlite:here.db", "migrate"];
     assert!(run(&installed, &args, out.path()).contains("set up with schema version"));
+}
+
+#[test]
+fn the_newest_version_of_the_changelog_is_the_one_of_the_program() {
+    let changelog = read(root().join("CHANGELOG.md"));
+    let mut sections = changelog.lines().filter_map(|line| line.strip_prefix("## ["));
+    assert_eq!(sections.next(), Some("Unreleased]"));
+    let newest = sections.next().expect("a version");
+    let (version, date) = newest.split_once("] - ").expect("a version and a date");
+    assert_eq!(version, env!("CARGO_PKG_VERSION"));
+    assert!(date.parse::<jiff::civil::Date>().is_ok(), "{date}");
+    let printed = run(env!("CARGO_BIN_EXE_tenantry"), &["--version"], &root());
+    assert_eq!(printed, format!("tenantry {version}\n"));
 }
