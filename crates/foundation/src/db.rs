@@ -357,10 +357,13 @@ impl Db {
     /// Opens the database at `url`, which has to be there, whatever its schema is.
     pub fn open_as_it_is(url: &str, options: ConnectOptions) -> Result<Self, DbError> {
         if let Some(path) = sqlite_path(url)
-            && !path.exists()
+            && let Err(error) = path.metadata()
         {
             let place = std::path::absolute(&path).unwrap_or(path);
-            return Err(DbError::Missing(format!("there is no file {}", place.display())));
+            return Err(match error.kind() {
+                std::io::ErrorKind::NotFound => DbError::Missing(format!("there is no file {}", place.display())),
+                _ => DbError::Elsewhere(format!("{} cannot be looked at: {error}", place.display())),
+            });
         }
         Self::connect(url, options)
     }

@@ -43,3 +43,16 @@ async fn an_empty_database_stays_empty() {
     place.tenantry(&["--ledger", &url, "migrate"]).ends(0);
     place.tenantry(&["--ledger", &url, "jobs"]).ends(0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_cannot_be_looked_at_is_not_said_to_be_missing() {
+    let place = Place::new(On::Sqlite).await;
+    let file = place.write("customers.csv", "x");
+    let url = format!("sqlite:{}/tenantry.db", file.display());
+    let run = place.tenantry(&["--ledger", &url, "jobs"]).ends(2);
+    assert!(
+        run.err.contains("tenantry.db cannot be looked at: ") && !run.err.contains("there is no file"),
+        "{}",
+        run.err
+    );
+}
