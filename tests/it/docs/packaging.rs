@@ -83,7 +83,10 @@ fn a_program_is_packaged_with_all_that_belongs_to_it() {
     let field = |name| run("dpkg-deb", &["--field", package, name], out.path());
     assert_eq!(field("Version").trim(), env!("CARGO_PKG_VERSION"));
     let maintainer = field("Maintainer");
-    assert!(maintainer.contains(" <") && maintainer.contains('@') && !maintainer.contains("MAINTAINER"), "{maintainer}");
+    assert!(
+        maintainer.contains(" <") && maintainer.contains('@') && !maintainer.contains("MAINTAINER"),
+        "{maintainer}"
+    );
     let root = out.path().join("root").display().to_string();
     run("dpkg-deb", &["--extract", package, &root], out.path());
     let unit = read(Path::new(&root).join("lib/systemd/system/tenantry-worker.service"));
