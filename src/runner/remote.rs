@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::batch::EndedRows;
 use self::unapproved::UnapprovedRows;
-use self::work::{ChunkWork, Work, load, interleave_by_customer};
+use self::work::{ChunkWork, Work, interleave_by_customer, load};
 use super::Runner;
 use super::chunk::part_of;
 use crate::db::{DbError, Tx};

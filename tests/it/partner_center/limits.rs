@@ -22,7 +22,7 @@ fn held() -> RunnerSettings {
                 approval: true,
                 own_undo_within: Duration::ZERO,
                 user_share: 0.4,
-                user_share_from: 3,
+                user_share_min_users: 3,
                 destructive_rows: 9,
                 ..Limits::NONE
             },

@@ -303,13 +303,13 @@ async fn a_refresh_token_that_others_can_read_is_not_used_and_a_link_to_one_is_f
     std::os::unix::fs::symlink(&real, &link).expect("a link");
     let linked = store(&here, Some(RefreshToken::File(link.clone())), clock.clone());
     std::fs::set_permissions(&real, Permissions::from_mode(0o644)).expect("set");
-    let refused = linked.check(Speaker::AppAndUser).await.expect_err("refused");
+    let refused = linked.check(TokenKind::AppAndUser).await.expect_err("refused");
     assert!(
         refused.contains("chmod") && !refused.contains("R3fresh-word"),
         "{refused}"
     );
     std::fs::set_permissions(&real, Permissions::from_mode(0o600)).expect("set");
-    linked.check(Speaker::AppAndUser).await.expect("let in");
+    linked.check(TokenKind::AppAndUser).await.expect("let in");
     assert!(link.is_symlink(), "the link is still one");
     let text = std::fs::read_to_string(&real).expect("read");
     assert!(
