@@ -327,15 +327,14 @@ mod tests {
     #[test]
     fn the_next_one_asks_often_and_those_behind_it_seldom() {
         let (clock, mut asks) = (Clock::system(), Asks::default());
-        let mut after = |others: usize, times: usize| -> (usize, Duration) {
-            let pauses: Vec<Duration> = (0..times).map(|_| asks.pause(others, &clock)).collect();
-            (pauses.len(), pauses.last().copied().unwrap_or_default())
+        let mut last_of = |others: usize, times: usize| {
+            let pauses = (0..times).map(|_| asks.pause(others, &clock));
+            pauses.last().unwrap_or_default()
         };
-        assert!(after(3, 20).1 >= ASK.longest / 2, "there are others before it");
-        assert_eq!(after(1, 8).1, ASK.first, "it has become the next");
-        assert!(after(1, 12).1 < ASK.longest / 4);
-        assert_eq!(after(1, 1_000).1, ASK.longest, "that one takes its time");
-        assert_eq!(after(1, 1).1, ASK.longest);
+        assert!(last_of(3, 20) >= ASK.longest / 2, "there are others before it");
+        assert_eq!(last_of(1, 8), ASK.first, "it has become the next");
+        assert!(last_of(1, 12) < ASK.longest / 4);
+        assert_eq!(last_of(1, 1_000), ASK.longest, "that one takes its time");
     }
 
     #[tokio::test]

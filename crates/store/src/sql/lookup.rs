@@ -147,7 +147,7 @@ impl Directory {
         let mut wanted: HashMap<&'a str, CustomerRef<'a>> = HashMap::new();
         let (mut last, mut are_confirmed) = ("", false);
         for reference in named {
-            are_confirmed |= matches!(reference, CustomerRef::Confirmed { .. });
+            are_confirmed |= matches!(reference, CustomerRef::Confirmed { domain, .. } if !domain.is_empty());
             // Files are mostly sorted by customer; the common case is the row before's.
             let text = reference.as_written();
             if text != last {
@@ -173,7 +173,7 @@ impl Directory {
             .iter()
             .zip(&texts)
             .map(|(reference, text)| {
-                // Nothing is looked for by what is NULL.
+                // Nothing is looked for by what is NULL, and no domain is without a dot.
                 let id = match reference.looked_up_by() {
                     CustomerRef::Id(id, _) => Some(id.to_string()),
                     _ => None,
