@@ -112,6 +112,7 @@ fn median(mut of: Vec<f64>) -> f64 {
 /// Seconds.
 async fn mixture(options: &Options, server: &servers::PgServer, workers: usize) -> f64 {
     let office = Office::at(server.database().await).await;
+    office.needs_no_approval();
     for file in WORLD.foundation() {
         office.submit(file.kind, file.csv).await;
         office.drain();
@@ -130,14 +131,22 @@ async fn mixture(options: &Options, server: &servers::PgServer, workers: usize) 
     let rows = format!("SELECT CAST(SUM(total) AS BIGINT) FROM jobs WHERE seq > {founded}");
     let again = "SELECT CAST(SUM(attempt - 1) AS BIGINT) FROM chunks WHERE attempt > 1";
     let failed = "SELECT CAST(SUM(failed) AS BIGINT) FROM jobs";
+    let (failed, violations) = (
+        ask(&office.ledger, failed).await,
+        statements::violations(office.ledger.db()).await,
+    );
     println!(
         "mixture on PostgreSQL, {} jobs, {} rows, workers {workers}: {seconds:.1} s, deadlocks {}, chunks tried again {}, failed rows {}, violations {}",
         options.jobs,
         ask(&office.ledger, &rows).await,
         deadlocks(server) - before,
         ask(&office.ledger, again).await,
-        ask(&office.ledger, failed).await,
-        statements::violations(office.ledger.db()).await.len(),
+        failed,
+        violations.len(),
+    );
+    assert!(
+        failed == 0 && violations.is_empty(),
+        "this is not the work that is to be measured"
     );
     seconds
 }
