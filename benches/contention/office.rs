@@ -78,7 +78,8 @@ impl Office {
         command
             .args(["policy", "set", "approval.required", "false"])
             .env("TENANTRY__LEDGER__URL", &self.url)
-            .stdout(Stdio::null());
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         assert!(command.status().unwrap().success());
     }
 
