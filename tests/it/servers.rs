@@ -47,7 +47,7 @@ fn free_port() -> u16 {
 }
 
 /// A number no other caller in this process has.
-fn ordinal() -> u32 {
+pub(crate) fn ordinal() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
