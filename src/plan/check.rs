@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tenantry_jobs::header::{self, Mapping};
 use tenantry_jobs::{Faulty, JobKind, Problem, Subject, code};
 
+use super::file::{Misstated, PlannedLine};
 use super::slice::Slice;
 use super::{PlanError, RowFault, RowSource, mark};
 use crate::db::Tx;
@@ -310,8 +311,25 @@ impl CheckedBlock {
         expected
     }
 
+    /// A row that is to be carried out, of which a plan says something that is not so. What has drifted is not carried out.
+    pub(crate) fn misstated(&self, planned: &BTreeMap<u64, PlannedLine>) -> Option<Misstated> {
+        self.previews.iter().find_map(|preview| {
+            let row = preview.row;
+            let what = match planned.get(&row) {
+                None => (preview.destructive && preview.verdict == Verdict::Create).then_some("`destructive`"),
+                Some(said) if said.repeats || said.state != store::state(&preview.verdict) => None,
+                Some(said) => said.misstates(self.line(row), self.subject(row).as_ref(), preview.destructive),
+            };
+            what.map(|what| Misstated { row, what })
+        })
+    }
+
     /// Rejects rows that are not as a plan says: (row, what is said of it).
-    pub(crate) fn drift(&mut self, planned: &BTreeMap<u64, State>) -> Vec<RowOutcome> {
+    pub(crate) fn drift(&mut self, planned: &BTreeMap<u64, PlannedLine>) -> Vec<RowOutcome> {
+        let planned: BTreeMap<u64, State> = planned
+            .iter()
+            .filter_map(|(row, line)| Some((*row, line.state?)))
+            .collect();
         let creating = Verdict::Create;
         let mut outcomes = Vec::new();
         self.previews.retain(|preview| {

@@ -2,7 +2,8 @@
 //!
 //! The file is one JSON document with a row on each line, so that one of a million rows is written and read without
 //! holding it. Rows that create something, most of them, are left out. The hash at its end covers what is going to be
-//! done; a plan that was edited is found out when it is opened.
+//! done; a plan that was edited is found out when it is opened. It does not cover what a row is about, where it stands and whether it is
+//! destructive, which follow from the planned file: `apply` compares these, and refuses a plan that says otherwise.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use tenantry_jobs::code;
+use tenantry_jobs::{Subject, code};
 use thiserror::Error;
 
 use super::check::REJECTED;
@@ -134,8 +135,9 @@ struct PlannedRow {
     action: String,
     #[serde(default)]
     changes: Vec<PlannedChange>,
-    #[serde(default)]
-    destructive: bool,
+    destructive: Option<bool>,
+    line: Option<u64>,
+    subject: Option<Subject>,
     /// Whether it is rejected since it repeats another row. The hash covers what it would be otherwise, as that is told
     /// before repetitions are known.
     #[serde(default)]
@@ -146,13 +148,51 @@ struct PlannedRow {
 }
 
 /// What a line of a plan says.
-pub(super) struct PlannedLine {
+#[derive(Debug)]
+pub(crate) struct PlannedLine {
     pub(super) row: u64,
-    /// Whether what it does cannot easily be put right again.
-    pub(super) destructive: bool,
+    /// Where the row stands in the planned file.
+    pub(super) line: Option<u64>,
+    /// What the row is about.
+    pub(super) subject: Option<Subject>,
+    /// Whether what it does cannot easily be put right again, where the plan says it.
+    pub(super) destructive: Option<bool>,
     /// What the hash has of the row.
     pub(super) state: Option<State>,
-    repeats: bool,
+    pub(super) repeats: bool,
+}
+
+/// A row of which a plan says something that is not so.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Misstated {
+    pub(super) row: u64,
+    /// What it says wrongly.
+    pub(super) what: &'static str,
+}
+
+impl PlannedLine {
+    /// What it says of the row that is not so, where it is carried out.
+    pub(super) fn misstates(&self, line: u64, subject: Option<&Subject>, destructive: bool) -> Option<&'static str> {
+        let is_other = |said: &Subject, is: &Subject| {
+            let both_asked = !said.customer_name.is_empty() && !is.customer_name.is_empty();
+            let customer = (&said.customer, &said.customer_name) != (&is.customer, &is.customer_name);
+            (&said.kind, &said.key, &said.name) != (&is.kind, &is.key, &is.name) || both_asked && customer
+        };
+        if self.line.is_some_and(|said| said != line) {
+            Some("`line`")
+        } else if self.destructive.is_some_and(|said| said != destructive) {
+            Some("`destructive`")
+        } else if self
+            .subject
+            .as_ref()
+            .zip(subject)
+            .is_some_and(|(said, is)| is_other(said, is))
+        {
+            Some("`subject`")
+        } else {
+            None
+        }
+    }
 }
 
 /// A state, to be read back by [`state`].
@@ -224,7 +264,7 @@ pub struct PlanFile {
     pub tail: PlanTail,
     lines: BufReader<PlanLines>,
     line: u64,
-    next: Option<(u64, Option<State>)>,
+    next: Option<PlannedLine>,
     ended: bool,
 }
 
@@ -333,24 +373,41 @@ impl PlanFile {
         self.tail.repeated.1.iter().copied()
     }
 
-    /// What the plan expects of the rows up to `last`; called with ascending numbers.
-    pub fn up_to(&mut self, last: u64) -> Result<BTreeMap<u64, State>, PlanFileError> {
-        let mut expected = BTreeMap::new();
-        while let Some((row, state)) = self.peek()? {
-            if row > last {
+    /// What the plan says of the rows up to `last`; called with ascending numbers.
+    pub(crate) fn up_to(&mut self, last: u64) -> Result<BTreeMap<u64, PlannedLine>, PlanFileError> {
+        let mut said = BTreeMap::new();
+        while let Some(line) = self.next_line()? {
+            if line.row > last {
+                self.next = Some(line);
                 break;
             }
-            self.next = None;
-            if let Some(state) = state {
-                expected.insert(row, state);
-            }
+            said.insert(line.row, line);
         }
-        Ok(expected)
+        Ok(said)
     }
 
-    fn peek(&mut self) -> Result<Option<(u64, Option<State>)>, PlanFileError> {
+    /// Reads every row.
+    ///
+    /// # Errors
+    ///
+    /// A row that cannot be read.
+    pub fn read_whole(&mut self) -> Result<(), PlanFileError> {
+        while self.next_line()?.is_some() {}
+        Ok(())
+    }
+
+    /// Why the plan is not carried out: it says something of a row that is not so, though its hash is right.
+    pub(crate) fn misstated(&self, Misstated { row, what }: Misstated) -> PlanFileError {
+        PlanFileError::NoPlan {
+            path: self.origin.name(),
+            line: self.line,
+            message: format!("row {row}: {what} of the plan is not that of the planned file; plan the file again"),
+        }
+    }
+
+    fn next_line(&mut self) -> Result<Option<PlannedLine>, PlanFileError> {
         if self.next.is_some() {
-            return Ok(self.next);
+            return Ok(self.next.take());
         }
         if self.ended {
             return Ok(None);
@@ -366,13 +423,12 @@ impl PlanFile {
             self.ended = true;
             return Ok(None);
         }
-        let PlannedLine { row, state, .. } = planned(&text).map_err(|error| PlanFileError::NoPlan {
+        let planned = planned(&text).map_err(|error| PlanFileError::NoPlan {
             path: self.origin.name(),
             line: self.line,
             message: error.to_string(),
         })?;
-        self.next = Some((row, state));
-        Ok(self.next)
+        Ok(Some(planned))
     }
 }
 
@@ -401,6 +457,8 @@ pub(super) fn planned(line: &str) -> Result<PlannedLine, serde_json::Error> {
     };
     Ok(PlannedLine {
         row: row.row,
+        line: row.line,
+        subject: row.subject,
         destructive: row.destructive,
         state,
         repeats: row.repeats,

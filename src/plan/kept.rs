@@ -125,7 +125,7 @@ impl Keeping {
             }
             if next.take_if(|next| next.row == planned.row).is_some() {
                 next = destructive.up_to(u64::MAX)?;
-                if !planned.destructive {
+                if planned.destructive != Some(true) {
                     let mut marked: Value = serde_json::from_str(line)?;
                     marked["destructive"] = true.into();
                     return keeping.line(&marked);

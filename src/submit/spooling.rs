@@ -193,6 +193,9 @@ impl Sink for Spooling<'_, '_> {
                     self.destructive.push(preview.row, 0, "")?;
                 }
                 let planned = plan.up_to(first_row + rows.saturating_sub(1))?;
+                if let Some(misstated) = checked.misstated(&planned) {
+                    return Err(plan.misstated(misstated).into());
+                }
                 checked.drift(&planned)
             }
             None => Vec::new(),

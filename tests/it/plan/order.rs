@@ -87,12 +87,19 @@ async fn destructive_rows_come_first_in_plans_and_in_plans_of_jobs() {
     let submit = submitted(&place, &["submit", "delete-users", "leavers.csv", "--skip-invalid"]);
     let of_job = place.tenantry(&["plan", &submit, "--json"]).ends(0).json();
     place.tenantry(&["cancel", &submit]).ends(0);
-    // Whoever edits a mark away shows nothing else for it: what is destructive is seen anew.
+    // A plan that says otherwise is refused; in one that does not say it, it is seen anew.
     let edited = read(place.path("leavers.plan")).replace("\"destructive\":true", "\"destructive\":false");
     place.write("edited.plan", edited.replace("\"destructive\":2", "\"destructive\":0"));
     let without = read(place.path("leavers.plan")).replace("\"destructive\":true,", "");
     place.write("earlier.plan", without.replace("\"destructive\":false,", ""));
-    for file in ["leavers.plan", "edited.plan", "earlier.plan"] {
+    let refused = place.tenantry(&["apply", "edited.plan"]);
+    assert_eq!(refused.code, 2, "{refused:#?}");
+    assert!(
+        refused.err.contains("row 1: `destructive` of the plan"),
+        "{}",
+        refused.err
+    );
+    for file in ["leavers.plan", "earlier.plan"] {
         let job = submitted(&place, &["apply", file]);
         let text = place.tenantry(&["plan", &job, "--all"]).ends(0).out;
         let expected = [(1, true), (3, true), (2, false), (4, false), (5, false)];
@@ -138,12 +145,16 @@ async fn what_creates_something_destructive_is_marked_in_plans_in_files() {
         "{kept}"
     );
     place.write("unsaid.plan", [lines[0], lines[2]].join("\n"));
-    for file in ["leaves.plan", "unsaid.plan"] {
-        let job = submitted(&place, &["apply", file]);
-        let text = place.tenantry(&["plan", &job]).ends(0).out;
-        assert_eq!(order(&text, "row "), [(1, true)], "{file}: {text}");
-        place.tenantry(&["cancel", &job]).ends(0);
-    }
+    let refused = place.tenantry(&["apply", "unsaid.plan"]);
+    assert_eq!(refused.code, 2, "{refused:#?}");
+    assert!(
+        refused.err.contains("row 1: `destructive` of the plan"),
+        "{}",
+        refused.err
+    );
+    let job = submitted(&place, &["apply", "leaves.plan"]);
+    let text = place.tenantry(&["plan", &job]).ends(0).out;
+    assert_eq!(order(&text, "row "), [(1, true)], "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

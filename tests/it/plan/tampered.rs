@@ -55,6 +55,16 @@ on_both! {
         is_refused(&without(1), changed);
         is_refused(&[&lines[..2], &lines[1..]].concat().concat(), changed);
 
+        // What the hash does not cover is compared with the file.
+        let unsaid = |what: &str| format!("`{what}` of the plan is not that of the planned file");
+        is_refused(&plan.replacen("\"line\":2,", "\"line\":3,", 1), &unsaid("line"));
+        is_refused(&plan.replacen("\"destructive\":false", "\"destructive\":true", 1), &unsaid("destructive"));
+        is_refused(&plan.replacen("\"kind\":\"customer\"", "\"kind\":\"user\"", 1), &unsaid("subject"));
+        let key = plan.split("\"key\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a key");
+        is_refused(&plan.replacen(key, "other.example", 1), &unsaid("subject"));
+        let name = plan.split("\"customer_name\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a name");
+        is_refused(&plan.replacen(name, "Other Ltd", 1), &unsaid("subject"));
+
         let cut = "it was not written whole";
         is_refused(lines[0], cut);
         is_refused(&lines[..3].concat(), cut);
