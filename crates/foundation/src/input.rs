@@ -71,6 +71,8 @@ pub struct InputLimits {
     pub columns: usize,
     /// The most cells of a row.
     pub cells: usize,
+    /// The most blank lines of a text that follow each other.
+    pub blank_lines: u64,
     /// The most that is kept of what can be read only once.
     pub spooled_bytes: u64,
 }
@@ -85,6 +87,7 @@ impl Default for InputLimits {
             held_bytes: 64 << 20,
             columns: 1000,
             cells: 1 << 14,
+            blank_lines: 20_000_000,
             spooled_bytes: 4 << 30,
         }
     }

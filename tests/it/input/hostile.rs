@@ -348,6 +348,28 @@ fn rest(bytes: Vec<u8>, limits: InputLimits) -> String {
 }
 
 #[test]
+fn blank_lines_are_bounded_where_they_follow_each_other() {
+    let blank = InputLimits {
+        blank_lines: 50,
+        ..limits()
+    };
+    let spread = format!("{}a\n{}x\n{}", "\n".repeat(50), "\r\n".repeat(50), " \n".repeat(50));
+    assert_eq!(rest(spread.into_bytes(), blank), "1 rows");
+    for text in [
+        "\n".repeat(51) + "a\nx\n",
+        " \n".repeat(51) + "a\nx\n",
+        "a\nx\n".to_owned() + &"\r\n".repeat(51),
+        "a,b\nx,y\n".to_owned() + &" ,\n".repeat(51) + "x,y\n",
+    ] {
+        let ended = rest(text.into_bytes(), blank);
+        assert!(
+            ended.starts_with("too-large: users.csv: more than 50 blank lines"),
+            "{ended}"
+        );
+    }
+}
+
+#[test]
 fn a_text_is_bounded_in_columns_cells_and_what_it_unzips_to() {
     let wide = |columns: usize| format!("{}\n1\n", vec!["customer"; columns].join(","));
     let row = |cells: usize| format!("a,b\nx{}\n", ",".repeat(cells - 1));

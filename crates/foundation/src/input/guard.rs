@@ -11,6 +11,11 @@
 //! something else. So an apostrophe before such a character is taken off in any file: nobody means one, whoever wrote it.
 //! The one exception is a cell that also ends with an apostrophe, which is quoted; it stays as it is unless some column
 //! shows that the file is ours.
+//!
+//! Only the beginning of a cell is guarded. A spreadsheet whose list separator is `;` splits a file with commas at the semicolons
+//! within cells, quoted or not, and may so find a formula behind one. An apostrophe there would change what programs read in the middle of lists
+//! (`SPE_E3;-EXCHANGE`), and the rest of such a sheet is not what the file says either. Who has such a
+//! spreadsheet takes lists as workbooks, whose cells are texts, or imports them with the comma as the separator.
 
 mod changed;
 

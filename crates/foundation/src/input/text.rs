@@ -19,6 +19,7 @@ const SNIFFED: usize = 64 << 10;
 pub(super) struct Text {
     decoder: Decoder,
     record_bytes: usize,
+    blank_lines: u64,
     cells: usize,
     /// Decoded text; what stands before `at` is done with.
     window: String,
@@ -51,6 +52,7 @@ impl Text {
         Self {
             decoder: Decoder::new(source, named),
             record_bytes: limits.record_bytes,
+            blank_lines: limits.blank_lines,
             cells: limits.cells,
             window: String::new(),
             at: 0,
@@ -118,6 +120,7 @@ impl Text {
     pub(super) fn header(&mut self) -> Result<(u64, Vec<String>), InputError> {
         // Blank lines and what only precedes the header go first, so that the delimiter is told by the header.
         let mut named = None;
+        let mut blank = 0;
         loop {
             if !self.ended && self.window.len() - self.at < SNIFFED {
                 self.slide();
@@ -144,6 +147,8 @@ impl Text {
             }
             self.line += 1;
             self.short.pass();
+            blank += 1;
+            self.not_only_blank(blank)?;
         }
         self.width = 0;
         self.delimiter = named.unwrap_or_else(|| tokens::sniff(&self.window[self.at..]));
@@ -156,9 +161,22 @@ impl Text {
         Ok((line, cells.since(mark).cells().map(str::to_owned).collect()))
     }
 
+    /// Whether no more blank lines follow each other than a file has that people made.
+    fn not_only_blank(&self, blank: u64) -> Result<(), InputError> {
+        if blank > self.blank_lines {
+            let message = format!(
+                "more than {} blank lines follow each other; remove them",
+                self.blank_lines
+            );
+            return Err(self.fault(code::TOO_LARGE, message));
+        }
+        Ok(())
+    }
+
     /// Appends the cells of the next record that is not blank; returns the line it begins on.
     pub(super) fn record(&mut self, cells: &mut Cells) -> Result<Option<u64>, InputError> {
         let mark = cells.mark();
+        let mut blank = 0;
         loop {
             match tokens::record(&self.window, self.at, self.ended, self.delimiter, cells) {
                 Scanned::Record { end, breaks } => {
@@ -176,6 +194,8 @@ impl Text {
                     if row.cells().all(is_blank) {
                         self.short.pass();
                         cells.rewind(mark);
+                        blank += 1;
+                        self.not_only_blank(blank)?;
                         continue;
                     }
                     if row.len() > self.cells {
