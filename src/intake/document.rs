@@ -5,8 +5,8 @@
 //! test holds the two together.
 
 mod reading;
+mod rows;
 
-use std::collections::HashMap;
 use std::fmt;
 
 use tenantry_jobs::JobKind;
@@ -14,6 +14,7 @@ use tenantry_jobs::JobKind;
 use super::Reason;
 use crate::ledger::Parameters;
 use reading::Reading;
+use rows::ObjectRows;
 
 /// The keys of a document.
 pub(crate) const KEYS: [&str; 9] = [
@@ -89,7 +90,7 @@ impl fmt::Debug for JobDocument {
 /// The rows of a document.
 pub enum JobRows {
     /// Column and value, in the order they were written.
-    Objects(Vec<Vec<(String, String)>>),
+    Objects(ObjectRows),
     /// CSV text with its header.
     Csv(String),
 }
@@ -175,38 +176,16 @@ impl JobRows {
     pub(super) fn is_small(&self) -> bool {
         match self {
             JobRows::Csv(text) => text.len() <= SMALL,
-            JobRows::Objects(rows) => {
-                let cells = rows.iter().flatten();
-                cells.map(|(key, value)| key.len() + value.len()).sum::<usize>() <= SMALL
-            }
+            JobRows::Objects(rows) => rows.bytes() <= SMALL,
         }
     }
 
     /// As CSV text. The header of objects is all their keys, in the order they are first met.
     pub fn into_csv(self) -> Vec<u8> {
-        let rows = match self {
-            JobRows::Csv(text) => return text.into_bytes(),
-            JobRows::Objects(rows) => rows,
-        };
-        let mut header: Vec<&str> = Vec::new();
-        let mut places: HashMap<&str, usize> = HashMap::new();
-        for (key, _) in rows.iter().flatten() {
-            places.entry(key).or_insert_with(|| {
-                header.push(key);
-                header.len() - 1
-            });
+        match self {
+            JobRows::Csv(text) => text.into_bytes(),
+            JobRows::Objects(rows) => rows.into_csv(),
         }
-        let mut csv = csv::Writer::from_writer(Vec::new());
-        csv.write_record(&header).expect("memory takes what is written");
-        let mut record = vec![""; header.len()];
-        for row in &rows {
-            record.fill("");
-            for (key, value) in row {
-                record[places[key.as_str()]] = value;
-            }
-            csv.write_record(&record).expect("memory takes what is written");
-        }
-        csv.into_inner().expect("memory takes what is written")
     }
 }
 

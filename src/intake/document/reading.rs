@@ -1,13 +1,14 @@
 //! The reading of a document: every member is looked at, and what is wrong with one keeps nobody from the next.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 use tenantry_jobs::{JobKind, nearest};
 
 use super::super::Reason;
 use super::super::members::{Members, Sort, child, text};
+use super::rows::{NamedTwice, ObjectRows};
 use super::{DocumentSender, FileDocument, JobDocument, JobRows, KEYS, LONGEST_NAME, PARAMETER_KEYS, code};
 use crate::ledger::{Parameters, person};
 use crate::notify::is_reply_stream;
@@ -226,22 +227,24 @@ impl Reading {
         }
     }
 
-    fn objects(&mut self, raw: &RawValue) -> Option<Vec<Vec<(String, String)>>> {
+    fn objects(&mut self, raw: &RawValue) -> Option<ObjectRows> {
         const EXPECTED: &str = "an array of objects, one per row, at least one";
-        let Ok(rows) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else {
+        let Ok(raws) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else {
             self.wrong("$.rows", raw, EXPECTED);
             return None;
         };
-        if rows.is_empty() {
+        if raws.is_empty() {
             self.wrong("$.rows", raw, EXPECTED);
         }
-        let read = |(at, row): (usize, &&RawValue)| self.row(&format!("$.rows[{at}]"), row);
-        let rows: Vec<_> = rows.iter().enumerate().map(read).collect();
-        let columns: HashSet<&str> = rows.iter().flatten().map(|(column, _)| column.as_str()).collect();
-        if columns.len() > MOST_COLUMNS {
+        let mut rows = ObjectRows::default();
+        for (at, raw) in raws.iter().enumerate() {
+            self.row(&format!("$.rows[{at}]"), raw, &mut rows);
+            rows.end_row();
+        }
+        if rows.columns() > MOST_COLUMNS {
             let expected = format!(
                 "expected at most {MOST_COLUMNS} different columns, found {}",
-                columns.len()
+                rows.columns()
             );
             self.fault(Reason::new("$.rows", code::BAD_VALUE, "", expected));
             return None;
@@ -249,26 +252,21 @@ impl Reading {
         Some(rows)
     }
 
-    fn row(&mut self, path: &str, raw: &RawValue) -> Vec<(String, String)> {
+    fn row(&mut self, path: &str, raw: &RawValue, rows: &mut ObjectRows) {
         let Ok(Members(members)) = serde_json::from_str(raw.get()) else {
             self.wrong(path, raw, "an object of column and value");
-            return Vec::new();
+            return;
         };
         if members.is_empty() || members.len() > MOST_COLUMNS {
             self.wrong(path, raw, "an object of 1 to 1000 columns");
-            return Vec::new();
+            return;
         }
-        let mut row: Vec<(String, String)> = Vec::with_capacity(members.len());
         for (key, raw) in members {
-            // Rows have a few dozen columns at most, so looking through them is the quicker way.
-            if row.iter().any(|(known, _)| *known == key) {
-                self.twice(&child(path, &key));
-                continue;
-            }
             let value = self.cell(|| child(path, &key), raw);
-            row.push((key.into_owned(), value));
+            if let Err(NamedTwice) = rows.add(&key, &value) {
+                self.twice(&child(path, &key));
+            }
         }
-        row
     }
 
     /// A cell's text: that of a string, a number as it is written, nothing for null.
