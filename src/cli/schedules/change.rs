@@ -245,6 +245,11 @@ pub(super) async fn define(args: &DefineArgs, is_new: bool, app: &App, json: boo
         .define(schedule::definition(&args.name, &config), is_new, &args.by.by)
         .await?;
     let known = schedules.find(&args.name).await?;
+    if let Some(why) = schedules.unreached(&known) {
+        output::warn(&format!(
+            "workers with this configuration do not serve the schedule: {why}"
+        ));
+    }
     let told = super::show::document(&known, None, &[], app.service.ledger.clock().now_millis());
     let done = if is_new { "add" } else { "edit" };
     let next = super::show::next_in_words(&known, app.service.ledger.clock().now_millis());

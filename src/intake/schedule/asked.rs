@@ -9,7 +9,9 @@ use thiserror::Error;
 
 use super::due::{self, DueTime, MOST_CAUGHT_UP, MissedPolicy, Span, Times};
 use super::known::{KnownSchedule, moment};
+use super::reach::Reach;
 use super::rows::{self, FileWatch, FoundRows};
+use crate::config::AfterRun;
 use crate::db::DbError;
 use crate::ledger::Actor;
 use crate::ledger::fires::{Fire, FireCause, FireReason, FireState, NewFire};
@@ -110,6 +112,25 @@ impl Schedules<'_> {
         let schedules = self.service.patiently(|| self.service.ledger.schedules()).await?;
         let read = |schedule: Schedule| (schedule.clone(), KnownSchedule::read(schedule, None));
         Ok(schedules.into_iter().map(read).collect())
+    }
+
+    /// Why a worker with this machine's configuration would not read the schedule's files, or not put them away; as a sentence without a full stop.
+    pub(crate) fn unreached(self, known: &KnownSchedule) -> Option<String> {
+        let reach = Reach::of(self.service.settings.schedule_roots.clone());
+        let now = self.now();
+        let local = known.local_of("", now);
+        let read = known
+            .config
+            .file()
+            .map(|file| file.place(local, &known.schedule.name).directory);
+        let put_away = match &known.config.after {
+            AfterRun::Archive(directory) => Some(directory.path(local, &known.schedule.name)),
+            AfterRun::Leave => None,
+        };
+        let directories = [read, put_away].into_iter().flatten();
+        directories
+            .map(|directory| reach.check(&directory))
+            .find_map(Result::err)
     }
 
     /// The schedule of that name.

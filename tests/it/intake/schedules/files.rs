@@ -282,8 +282,9 @@ async fn files_are_read_and_moved_only_where_the_workers_configuration_says() {
         ];
         let mut args = vec!["schedules", "add", name];
         args.extend(keys.iter().map(String::as_str));
-        clocked.run(&args, 0);
+        let added = clocked.run(&args, 0);
         clocked.run(&["schedules", "run", name], 0);
+        added.err
     };
     add("read", "theirs/users.csv", &at("out"), "mine/done");
     // The rows of this one are refused; the reasons would lie below a directory that is none of the worker's.
@@ -304,11 +305,19 @@ async fn files_are_read_and_moved_only_where_the_workers_configuration_says() {
     assert!(!out.exists(), "nothing is written elsewhere");
     // What may be read is moved nowhere else either.
     clocked.place.write("mine/users.csv", users.replace("S3CRET", "CH"));
-    add("move", "mine/users.csv", &at("out"), "theirs/done");
+    let warned = add("move", "mine/users.csv", &at("out"), "theirs/done");
+    let warning = "warning: workers with this configuration do not serve the schedule: ";
+    assert!(
+        warned.contains(warning) && warned.contains("`schedules.roots`"),
+        "{warned}"
+    );
+    let warned = add("unread", "theirs/none.csv", &at("out"), "mine/done");
+    assert!(warned.contains(warning), "{warned}");
+    clocked.run(&["schedules", "remove", "unread"], 0);
     clocked.drain();
     assert_eq!(told(&clocked.fires("move").await), [("ended", "", 1)]);
     assert!(clocked.place.path("mine/users.csv").exists() && !clocked.place.path("theirs/done").exists());
-    add("moved", "mine/users.csv", &at("out"), "mine/done");
+    assert_eq!(add("moved", "mine/users.csv", &at("out"), "mine/done"), "");
     clocked.drain();
     assert_eq!(told(&clocked.fires("moved").await), [("ended", "", 1)]);
     assert!(clocked.place.path("mine/done/users.csv").exists());
