@@ -275,6 +275,7 @@ fn parsed() -> Cli {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     crate::modes::keep_to_owner();
+    crate::modes::leave_no_core();
     let cli = parsed();
     let json = cli.global.json;
     when::show_in_utc(cli.global.utc);
@@ -550,7 +551,7 @@ fn account() -> String {
 }
 
 fn account_name() -> String {
-    let uid = std::fs::metadata("/proc/self").map_or(0, |process| std::os::unix::fs::MetadataExt::uid(&process));
+    let uid = rustix::process::geteuid().as_raw();
     let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let of_uid = |line: &str| {
         let mut fields = line.split(':');

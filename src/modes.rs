@@ -10,11 +10,21 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::Mode;
-use rustix::process::umask;
+use rustix::process::{Resource, Rlimit, setrlimit, umask};
 
 /// From here on what is written is its owner's alone.
 pub(crate) fn keep_to_owner() {
     umask(Mode::from_raw_mode(0o077));
+}
+
+/// From here on no memory of this process or of its children is written to a file when one of them crashes: it may hold secrets.
+pub(crate) fn leave_no_core() {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    // What a system does that refuses this is its own affair; it is no reason to do nothing.
+    let _ = setrlimit(Resource::Core, none);
 }
 
 /// From here on files may be read as `mode` says, and directories searched.

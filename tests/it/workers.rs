@@ -256,3 +256,16 @@ async fn the_end_of_a_job_is_logged_with_its_counts_and_times() {
         );
     }
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_leaves_no_core() {
+    let place = Place::with_customer().await;
+    let mut worker = worker(&place);
+    seen(&place, &worker.0, "idle").await;
+    let limits = read(format!("/proc/{}/limits", worker.0.id()));
+    let core = limits.lines().find(|line| line.starts_with("Max core file size"));
+    let numbers: Vec<&str> = core.expect("a limit").split_whitespace().skip(4).collect();
+    assert_eq!(numbers, ["0", "0", "bytes"]);
+    assert_eq!(worker.stop(), Some(0));
+}
