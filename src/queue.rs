@@ -45,6 +45,9 @@ pub enum QueueError {
     /// Redis has no memory left for the command.
     #[error("Redis is full: {0}")]
     Full(String),
+    /// What answers is not the Redis that is meant, or does not take us for who we are.
+    #[error("Redis is not spoken to: {0}")]
+    Untrusted(String),
     /// Redis refused the command.
     #[error("Redis answered: {0}")]
     Refused(String),

@@ -234,6 +234,7 @@ async fn queue(config: &Config) -> Finding {
                      read-only replica and that the user of `queue.url` may write there, or set it to `embedded`"
                 ),
             ),
+            Err(error @ QueueError::Untrusted(_)) => (false, error.to_string()),
             Err(error) => (
                 false,
                 format!("{error}; check `queue.url` and that Redis runs, or set it to `embedded`"),

@@ -124,7 +124,7 @@ impl RedisAddress {
         let name = tls::server_name(&self.host).map_err(QueueError::BadUrl)?;
         let connected = TlsConnector::from(tls.clone()).connect(name, stream).await;
         let secured = connected.map_err(|error| match tls::refusal(&error, &self.host, WORDS) {
-            Some(why) => QueueError::Refused(why),
+            Some(why) => QueueError::Untrusted(why),
             None => away(error),
         })?;
         Ok(Box::new(secured))
@@ -144,7 +144,7 @@ impl RedisAddress {
     /// Why TLS failed after a connection was made: with TLS 1.3 a server refuses our certificate, or the lack of one, in its first answer.
     pub(super) fn refusal(&self, error: &redis::RedisError) -> Option<QueueError> {
         let inner: &Arc<dyn Error + Send + Sync> = error.source()?.downcast_ref()?;
-        tls::refusal(inner.downcast_ref()?, &self.host, WORDS).map(QueueError::Refused)
+        tls::refusal(inner.downcast_ref()?, &self.host, WORDS).map(QueueError::Untrusted)
     }
 }
 

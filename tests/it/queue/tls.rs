@@ -22,7 +22,7 @@ async fn asked(url: &str, options: QueueOptions) -> Result<String, QueueError> {
 
 async fn refused(url: &str, options: QueueOptions) -> String {
     match asked(url, options).await {
-        Err(error @ (QueueError::Refused(_) | QueueError::Unavailable(_))) => error.to_string(),
+        Err(error @ (QueueError::Untrusted(_) | QueueError::Unavailable(_))) => error.to_string(),
         other => panic!("{url}: {other:?}"),
     }
 }
@@ -53,6 +53,15 @@ async fn redis_has_to_show_a_certificate_for_its_name() {
         told.contains("no authority") && told.contains("`queue.ca_file`"),
         "{told}"
     );
+    let mut doctor = place.command(&["doctor"]);
+    doctor.env("TENANTRY__QUEUE__URL", &url);
+    let checked = crate::place::Run::from(doctor.output().expect("tenantry starts")).ends(2);
+    let told = checked
+        .out
+        .lines()
+        .find(|line| line.contains("no authority"))
+        .expect("a finding");
+    assert!(!told.contains("maxmemory") && !told.contains("it answers"), "{told}");
     let told = refused(
         &url,
         QueueOptions {
