@@ -300,6 +300,22 @@ async fn jobs_are_found_by_either_end_of_their_ids() {
     }
     let found = ledger.find_job("0000ffff").await.expect("asked");
     assert!(matches!(found, JobLookup::NotFound(_)), "{found:?}");
+    // The end of one id that another begins with tells neither.
+    place
+        .tenantry(&["run", "update-account", "--set", "customer=A-1", "--set", "phone=+44 1"])
+        .ends(0);
+    let other = format!("{}{}", &id[28..], &id[8..]);
+    let renamed = other.clone();
+    let sql = "UPDATE jobs SET id = $1 WHERE seq = (SELECT MAX(seq) FROM jobs)";
+    ledger
+        .db()
+        .write(move |tx| tx.exec(sql, &[renamed.as_str().into()]))
+        .await
+        .expect("written");
+    match ledger.find_job(&id[28..]).await.expect("asked") {
+        JobLookup::NotFound(why) => assert!(why.contains(&id) && why.contains(&other), "{why}"),
+        found => panic!("{found:?}"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@
 //! so it is only looked for among these. An older job is known by a beginning, which an index finds among all jobs, however many
 //! there are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tenantry_foundation::db::{DbError, Dialect, Tx, Value};
 
@@ -47,17 +47,18 @@ impl Ledger {
                         &begins_with(tx.dialect()),
                         &[wanted.as_str().into(), after(&wanted).into(), now.into()],
                     )?;
-                }
-                if found.is_empty() {
+                    // What one id begins with another may end with, and then it is not said which is meant.
                     let sql = format!(
                         "{} WHERE j.seq > $2 AND j.id LIKE $1 ORDER BY j.seq DESC LIMIT 5",
                         select("$3")
                     );
                     let oldest = oldest_by_end(tx)?;
-                    found = tx.query(&sql, &[format!("%{wanted}").into(), oldest.into(), now.into()])?;
+                    found.extend(tx.query(&sql, &[format!("%{wanted}").into(), oldest.into(), now.into()])?);
                 }
                 let jobs = found.iter().map(|row| with_files(tx, read_job(row, now)?));
-                let jobs = jobs.collect::<Result<Vec<_>, _>>()?;
+                let mut jobs = jobs.collect::<Result<Vec<_>, _>>()?;
+                let mut known = HashSet::new();
+                jobs.retain(|job| known.insert(job.id));
                 let removed = if jobs.is_empty() {
                     audit::known_job(tx, &wanted)?
                 } else {
