@@ -7,6 +7,7 @@ mod copies;
 mod counted;
 mod faults;
 mod halfway;
+mod held;
 mod killed;
 mod kinds;
 mod lagging;

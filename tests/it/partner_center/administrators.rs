@@ -4,13 +4,11 @@ use std::process::Stdio;
 
 use tenantry::testing::plan::Limits;
 use tenantry::testing::queue::Queue;
-use tenantry::testing::runner::{GateSettings, RunnerSettings};
-use tenantry::testing::submit::Submitted;
 use tenantry::testing::undo::UndoRequest;
 
 use super::killed::{command, recipient};
-use super::{Office, PLAIN_CUSTOMERS, USERS};
-use crate::place::{On, Place, Run, TestJob, Work, by, outcomes, read};
+use super::{Office, PLAIN_CUSTOMERS, USERS, held};
+use crate::place::{On, Place, Run, Work, by, outcomes, read};
 
 const ADMINISTRATORS: [&str; 2] = ["admin@alpha.onmicrosoft.com", "admin@beta.onmicrosoft.com"];
 
@@ -263,42 +261,11 @@ async fn are_neither_made_nor_given_passwords_by_a_job_that_nobody_approved() {
             &format!("{USERS}{alpha},one@alpha.onmicrosoft.com,F,L,GB,,\n"),
         )
         .await;
-    let held = || RunnerSettings {
-        gates: GateSettings {
-            policy_holds: false,
-            limits: Limits {
-                approval: true,
-                destructive_rows: 0,
-                ..Limits::NONE
-            },
-            keys: ["ssh-ed25519 AAAA".to_owned()].into(),
-        },
-        ..crate::place::settings(2)
+    let limits = Limits {
+        destructive_rows: 0,
+        ..Limits::NONE
     };
-    let carry_out = async |kind: &str, csv: &str| {
-        // Submitted where nothing needs approval.
-        let submitted = TestJob::new(&office.ledger, kind, csv)
-            .stores(&office.stores)
-            .submit()
-            .await;
-        let Submitted::Queued(id) = submitted else {
-            panic!("not queued")
-        };
-        let job = office.ledger.job(id).await.expect("asked").expect("there");
-        let done = Work::on(&office.ledger, &job)
-            .stores(&office.stores)
-            .settings(held())
-            .until_ended()
-            .await;
-        (
-            outcomes(&office.ledger, &done)
-                .await
-                .into_iter()
-                .map(|(row, _, code)| (row, code))
-                .collect::<Vec<_>>(),
-            done,
-        )
-    };
+    let carry_out = async |kind: &str, csv: &str| held::carried_out(&office, kind, csv, limits).await;
     let refused = |row: i64| (row, "not-approved".to_owned());
     let users = format!(
         "{USERS}{alpha},eve@alpha.onmicrosoft.com,F,L,GB,,User Administrator\n{alpha},two@alpha.onmicrosoft.com,F,L,GB,,\n"
@@ -324,7 +291,7 @@ async fn are_neither_made_nor_given_passwords_by_a_job_that_nobody_approved() {
     let undo = office.ledger.job(undo).await.expect("asked").expect("there");
     let done = Work::on(&office.ledger, &undo)
         .stores(&office.stores)
-        .settings(held())
+        .settings(held::worker(limits))
         .until_ended()
         .await;
     assert_eq!(

@@ -3,57 +3,24 @@
 use std::time::Duration;
 
 use tenantry::testing::plan::Limits;
-use tenantry::testing::runner::{GateSettings, RunnerSettings};
-use tenantry::testing::submit::Submitted;
 use tenantry_ledger::Job;
 
-use super::{Office, USERS};
-use crate::ledger::signed::Person;
-use crate::place::{TestJob, Work, outcomes, settings};
+use super::{Office, USERS, held};
 
 const ROWS: usize = 10;
 
-/// A worker that trusts nothing but signatures.
-fn held() -> RunnerSettings {
-    RunnerSettings {
-        gates: GateSettings {
-            policy_holds: false,
-            limits: Limits {
-                approval: true,
-                own_undo_within: Duration::ZERO,
-                user_share: 0.4,
-                user_share_min_users: 3,
-                destructive_rows: 9,
-                ..Limits::NONE
-            },
-            keys: [Person::new("anna", 1).public].into(),
-        },
-        ..settings(2)
-    }
-}
+const LIMITS: Limits = Limits {
+    own_undo_within: Duration::ZERO,
+    user_share: 0.4,
+    user_share_min_users: 3,
+    destructive_rows: 9,
+    ..Limits::NONE
+};
 
-/// Hands a file in where nothing needs approval, and has it carried out where much does. How its rows ended, and at how many calls
-/// that change something.
+/// The codes of the rows that were not applied, and the job.
 async fn carried_out(office: &Office, kind: &str, csv: &str) -> (Vec<String>, Job) {
-    let submitted = TestJob::new(&office.ledger, kind, csv)
-        .stores(&office.stores)
-        .chunks(100)
-        .submit()
-        .await;
-    let Submitted::Queued(id) = submitted else {
-        panic!("{kind} is not queued")
-    };
-    let job = office.ledger.job(id).await.expect("asked").expect("there");
-    let done = Work::on(&office.ledger, &job)
-        .stores(&office.stores)
-        .settings(held())
-        .until_ended()
-        .await;
-    let codes = outcomes(&office.ledger, &done)
-        .await
-        .into_iter()
-        .map(|(_, _, code)| code);
-    (codes.collect(), done)
+    let (rows, job) = held::carried_out(office, kind, csv, LIMITS).await;
+    (rows.into_iter().map(|(_, code)| code).collect(), job)
 }
 
 #[tokio::test(flavor = "multi_thread")]
