@@ -35,6 +35,7 @@ pub(super) fn keygen(args: &KeygenArgs, json: bool) -> anyhow::Result<CommandEnd
         writeln!(out, "{document}")?;
     } else {
         writeln!(out, "{public}")?;
+        out.flush()?;
         output::say(&format!(
             "The secret key is in {file}: keep it safe, and away from the workers. Put the line above into `passwords.recipients`."
         ));
