@@ -65,7 +65,7 @@ pub trait Door: Send + Sync + 'static {
         false
     }
 
-    /// Hands several jobs in, in their order. What came of each.
+    /// Hands several jobs in, in their order. The outcome of each.
     fn submit_all(
         &self,
         documents: Vec<(JobDocument, String)>,

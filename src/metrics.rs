@@ -122,7 +122,7 @@ pub(crate) enum ChunkFailure {
     Died,
 }
 
-/// What became of a dropped file.
+/// The outcome of a dropped file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum DropResult {
     /// It was taken.

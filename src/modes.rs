@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directories_are_searched_by_whoever_reads_their_files() {
+    fn directories_are_searchable_by_readers_of_their_files() {
         assert_eq!(
             [0o600, 0o640, 0o660, 0o644].map(of_directory),
             [0o700, 0o750, 0o770, 0o755]

@@ -359,7 +359,7 @@ impl Planning {
             .is_some_and(|options| options.multiline_cells)
     }
 
-    /// What becomes of hidden rows, if somebody has said it.
+    /// How hidden rows are handled, if somebody has said it.
     pub(crate) fn hidden_rows(&self) -> Option<HiddenRows> {
         self.shared.source.options()?.hidden_rows
     }

@@ -188,7 +188,7 @@ impl Submitter<'_> {
         submitted.pop().unwrap_or_else(|| Err(lost().into()))
     }
 
-    /// Takes several submissions, recorded in their order when it is their turn. What became of each.
+    /// Takes several submissions, recorded in their order when it is their turn. The outcome of each.
     pub async fn submit_all(
         &self,
         submissions: Vec<Submission>,
@@ -289,7 +289,7 @@ impl Submitter<'_> {
                 }
             }
         }
-        // What became of them says it.
+        // Their outcome says it.
         let _ = recording.whole_so_far().await;
         recording.submitted
     }

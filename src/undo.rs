@@ -72,7 +72,7 @@ impl From<KeepError> for UndoError {
 /// What an undo would do, or is going to.
 #[derive(Debug, Default)]
 pub struct UndoPlan {
-    /// Rows by what becomes of them: `change` are undone, `unchanged` need nothing, `reject` stay as they are.
+    /// Rows by what happens to them: `change` are undone, `unchanged` need nothing, `reject` stay as they are.
     pub totals: Totals,
     /// Who is touched.
     pub impact: Impact,

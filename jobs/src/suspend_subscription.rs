@@ -25,7 +25,7 @@ const SUBSCRIPTION_ID: usize = position(COLUMNS, "subscription_id");
 const ACTION: usize = position(COLUMNS, "action");
 const REASON: usize = position(COLUMNS, "reason");
 
-/// Each action, and what becomes of the subscription.
+/// Each action, and what happens to the subscription.
 const ACTIONS: &[(&str, SubscriptionStatus)] = &[
     ("suspend", SubscriptionStatus::Suspended),
     ("reactivate", SubscriptionStatus::Active),

@@ -178,7 +178,7 @@ async fn log(args: &LogArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd
     Ok(CommandEnd::Fine)
 }
 
-/// What became of the rows; nothing as long as nothing has.
+/// The outcome of the rows; nothing as long as nothing has.
 fn counted(record: &AuditRecord) -> Option<String> {
     let counts: Counts = serde_json::from_str(record.counts.as_deref()?).ok()?;
     let done = counts.applied + counts.unchanged + counts.rejected + counts.failed + counts.cancelled;

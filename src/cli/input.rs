@@ -25,7 +25,7 @@ pub(super) struct InputArgs {
     /// Take quoted cells that hold lines like those of the file; mostly a quote is missing then, and the file is refused
     #[arg(long)]
     pub(super) multiline_cells: bool,
-    /// What becomes of rows of a sheet that are hidden; a kind that deletes or ends something has to be told
+    /// How hidden rows of a sheet are handled; a kind that deletes or ends something has to be told
     #[arg(long, value_name = "include|skip", value_parser = hidden_rows)]
     pub(super) hidden_rows: Option<HiddenRows>,
     /// A cell of the one row of a job without a file, e.g. --set customer=contoso.onmicrosoft.com; may be repeated

@@ -17,7 +17,7 @@ use crate::ledger::{Actor, Job, Via};
 use crate::passwords::{Identities, IdentityError, PasswordRows, open, write_key_pair};
 use crate::service::PasswordWish;
 
-/// What is to become of passwords.
+/// How passwords are delivered.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct PasswordArgs {
     /// Write the passwords handed out to this file, unencrypted and readable by you alone
@@ -29,7 +29,7 @@ pub(super) struct PasswordArgs {
 }
 
 impl PasswordArgs {
-    /// What is to become of the passwords of a job of this kind.
+    /// How to deliver the passwords of a job of this kind.
     pub(super) fn wish(&self, app: &App, kind: &dyn JobKind) -> anyhow::Result<PasswordWish> {
         match &self.plaintext_passwords {
             Some(_) if !app.service.stores.makes_passwords(kind) => {
@@ -40,7 +40,7 @@ impl PasswordArgs {
         }
     }
 
-    /// What is to become of the passwords of many jobs, for which there is no one file.
+    /// How to deliver the passwords of many jobs, for which there is no one file.
     pub(super) fn of_many(&self) -> PasswordWish {
         if self.no_passwords {
             PasswordWish::None

@@ -1,4 +1,4 @@
-//! Several files on one command line: each is a job of its own, in the order given, and one summary at the end says what became of
+//! Several files on one command line: each is a job of its own, in the order given, and one summary at the end says the outcome of
 //! all of them.
 
 use std::collections::BTreeMap;
@@ -123,7 +123,7 @@ impl<'f> Several<'f> {
         })
     }
 
-    /// Says what became of the next file, and whether the ones after it are to be begun.
+    /// Says the outcome of the next file, and whether the ones after it are to be begun.
     pub(super) async fn add(&mut self, ended: anyhow::Result<FileOutcome>) -> anyhow::Result<bool> {
         let number = self.table.len() - 1;
         let file = input::name(&self.files[number]);

@@ -33,7 +33,7 @@ pub struct LedgerDoor {
 enum DocumentSource {
     /// Other programs'. What names them is what they say, and an entry is one job however often it comes.
     Inbox,
-    /// Those of somebody who runs a command, and has said what is to become of passwords.
+    /// Those of somebody who runs a command, and has said how passwords are delivered.
     Command(Actor, PasswordWish),
 }
 
@@ -206,7 +206,7 @@ impl LedgerDoor {
 }
 
 impl LedgerDoor {
-    /// What came of a document, in an intake's terms. `known` gives the job that it is, where that is not just a new one.
+    /// The outcome of a document, in an intake's terms. `known` gives the job that it is, where that is not just a new one.
     fn told(
         &self,
         handed: &Handed,

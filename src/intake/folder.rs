@@ -1,4 +1,4 @@
-//! Drop folders: files that are put into `in/` become jobs, and what came of each lies in `done/` or `failed/`, each with its file.
+//! Drop folders: files that are put into `in/` become jobs, and the outcome of each lies in `done/` or `failed/`, each with its file.
 //!
 //! # The protocol
 //!

@@ -66,7 +66,7 @@ const WHAT: &str = "jobs of other programs";
 type RefusedEntry = (Refusal, DocumentSender);
 /// An entry, and the document it is, if it is one.
 type ReadEntry = (Entry, Result<JobDocument, RefusedEntry>);
-/// What came of handing an entry in.
+/// The outcome of handing an entry in.
 type EntryEnd = Result<(Accepted, DocumentSender), RefusedEntry>;
 
 /// How documents are taken in.

@@ -1,6 +1,6 @@
 //! Schedules: jobs that are submitted by themselves at certain times.
 //!
-//! What a schedule is, up to when its due times have been looked at, and what became of each stands in the ledger
+//! What a schedule is, up to when its due times have been looked at, and the outcome of each stands in the ledger
 //! ([`crate::ledger::schedules`], [`crate::ledger::fires`]); every worker looks, and the ledger lets one of them succeed. So a
 //! worker that dies, a clock that jumps or an edit at the wrong moment makes nothing happen twice, and nothing disappear.
 //!
@@ -11,7 +11,7 @@
 //! - `pick`: the file of a fire, found where it lies and only once it is complete.
 //! - `reach`: which files a worker reads and moves, whatever the ledger says.
 //! - `refused`: what is told of one whose rows are refused.
-//! - `rows`: where its rows come from, and what becomes of the files.
+//! - `rows`: where its rows come from, and what happens to the files.
 //! - `known`: a schedule of the ledger, read.
 //! - `asked`: what people ask of schedules.
 //! - `standing`: whether schedules do what is expected of them.

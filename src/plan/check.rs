@@ -359,7 +359,7 @@ impl CheckedBlock {
         outcomes
     }
 
-    /// The keys of the rows, marked with what becomes of them: what a rejected row has, another may have.
+    /// The keys of the rows, marked with what happens to them: what a rejected row has, another may have.
     pub(super) fn take_keys(&mut self) -> impl Iterator<Item = RowKey> {
         let mut previews = self.previews.iter().peekable();
         std::mem::take(&mut self.keys).into_iter().map(move |key| {

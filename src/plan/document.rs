@@ -24,7 +24,7 @@ pub(crate) struct Head<'a> {
     pub encoding: Option<String>,
     /// Whether its cells may hold lines like its own.
     pub multiline_cells: bool,
-    /// What becomes of hidden rows, if somebody has said it.
+    /// How hidden rows are handled, if somebody has said it.
     pub hidden_rows: Option<HiddenRows>,
     pub template: Option<&'static str>,
     pub parameters: &'a Parameters,

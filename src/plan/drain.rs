@@ -23,7 +23,7 @@ pub(crate) trait Sink: Send {
 /// What a file came to.
 #[derive(Default)]
 pub(crate) struct Drained {
-    /// What becomes of the rows.
+    /// What happens to the rows.
     pub totals: Totals,
     /// The plan's hash so far: of everything that is not the same for all rows.
     pub hash: PlanHash,

@@ -73,7 +73,7 @@ pub struct PlanHead {
     /// Whether its cells may hold lines like its own.
     #[serde(default)]
     pub multiline_cells: bool,
-    /// What becomes of its hidden rows.
+    /// How its hidden rows are handled.
     #[serde(default)]
     pub hidden_rows: Option<HiddenRows>,
     /// The cells of the one row, each as `COLUMN=VALUE`, of a plan that was made without a file.
@@ -92,7 +92,7 @@ pub struct PlanTail {
     pub sha256: Option<String>,
     /// Hash of the plan.
     pub hash: Option<String>,
-    /// Rows rejected, and what becomes of the others.
+    /// Rows rejected, and what happens to the others.
     pub totals: super::Totals,
 }
 

@@ -20,7 +20,7 @@ pub(crate) const JOB_COLUMN: &str = "_job";
 pub struct Line<'l> {
     /// Where it stands in the input, for people.
     pub place: &'l str,
-    /// What came of it, e.g. `applied`.
+    /// Its outcome, e.g. `applied`.
     pub outcome: &'l str,
     /// Stable code; may be empty.
     pub code: &'l str,

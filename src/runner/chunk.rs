@@ -83,7 +83,7 @@ impl Runner {
             // Its lease runs out.
             tracing::debug!(%error, "that a batch is in hand no more could not be recorded");
         }
-        // Held until what became of it is recorded, so that its lease does not run out meanwhile.
+        // Held until its outcome is recorded, so that its lease does not run out meanwhile.
         drop(hold);
     }
 

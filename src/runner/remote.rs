@@ -143,7 +143,7 @@ impl Runner {
             .into_iter()
             .map(|of| (of.row, Work::Request(Box::new(of.request))));
         let undone = undone.into_iter().map(|(row, steps)| (row, Work::Undo(steps)));
-        // What was begun is finished first: rows that share something look what became of it.
+        // What was begun is finished first: rows that share something look up its outcome.
         let all = requests.chain(undone);
         let (begun, fresh): (Vec<_>, Vec<_>) = all.partition(|(row, _)| journal.steps(*row).has_begun());
         let turns = |rows| interleave_by_customer(rows, store.customers_at_once(), |work| work.customer(store));

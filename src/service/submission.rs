@@ -23,7 +23,7 @@ pub struct SubmitRequest {
     pub parameters: Parameters,
     /// Whether columns that the store does not keep are left out; as the configuration says where the submitter does not.
     pub ignore_not_kept: Option<bool>,
-    /// What is to become of passwords.
+    /// How passwords are delivered.
     pub passwords: PasswordWish,
     /// The rows.
     pub source: RowSource,
@@ -74,7 +74,7 @@ impl Service {
     }
 
     /// Takes several submissions for workers, recorded in their order when it is their `turn`; a worker that takes them in may carry
-    /// them out at once by its `hand`. What became of each.
+    /// them out at once by its `hand`. The outcome of each.
     pub async fn submit_all(
         &self,
         requests: Vec<(Actor, SubmitRequest)>,

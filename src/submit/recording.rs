@@ -67,7 +67,7 @@ impl RecordTurn {
     }
 }
 
-/// What became of submissions, in their order.
+/// The outcome of submissions, in their order.
 pub(super) struct Recording<'s> {
     pub(super) submitter: &'s Submitter<'s>,
     pub(super) submitted: Vec<Result<Submitted, SubmitError>>,
@@ -162,7 +162,7 @@ impl<'s> Recording<'s> {
         }
     }
 
-    /// Adds what became of jobs that were recorded together, and notifies workers of those that are new, if they are queued.
+    /// Adds the outcome of jobs that were recorded together, and notifies workers of those that are new, if they are queued.
     async fn add_all(
         &mut self,
         (jobs, if_over): (Vec<WholeJob>, Vec<Option<Box<IfOverLimit>>>),
@@ -200,7 +200,7 @@ impl<'s> Recording<'s> {
         }
     }
 
-    /// Adds what became of one, and notifies workers of it as often as that.
+    /// Adds the outcome of one, and notifies workers of it as often as that.
     pub(super) async fn add(&mut self, job: JobId, tickets: usize, committed: Result<Committed, SubmitError>) {
         self.submitted.push(match committed {
             Ok(Committed::Queued) => {

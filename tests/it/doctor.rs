@@ -45,7 +45,7 @@ async fn plant(ledger: &Ledger, statements: &'static [&'static str]) {
 }
 
 on_both! {
-    async fn counts_that_do_not_add_up_are_found_and_mended_once(place: Place) {
+    async fn wrong_counts_are_found_and_fixed_once(place: Place) {
         let ledger = with_users(&place).await;
         let calm = place.dump().await;
         plant(&ledger, &[

@@ -36,7 +36,7 @@ fn names(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn results_are_the_rows_and_what_came_of_them() {
+fn results_are_the_rows_and_their_outcomes() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let header = strings(&["user", "licenses;", "note"]);
     let block = block(&[

@@ -76,7 +76,7 @@ async fn submit_all(
     Box::pin(submitter.submit_all(submissions, RecordTurn::NOW)).await
 }
 
-/// What came of it, in words; jobs by their place among all, as their ids differ.
+/// Its outcome, in words; jobs by their place among all, as their ids differ.
 async fn told(ledger: &Ledger, submitted: Vec<Result<Submitted, SubmitError>>) -> Vec<String> {
     let jobs = jobs(ledger).await;
     let place = |id: JobId| jobs.iter().position(|job| job.id == id);

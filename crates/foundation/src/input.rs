@@ -125,11 +125,11 @@ pub struct InputOptions {
     /// Whether nothing can be missing at the end, since the bytes came all together and not from a program that may have been
     /// stopped while it wrote them.
     pub whole: bool,
-    /// What becomes of rows of a sheet that are hidden. Where nobody says it they are read, and counted in the notes.
+    /// How hidden rows of a sheet are handled. Where nobody says it they are read, and counted in the notes.
     pub hidden_rows: Option<HiddenRows>,
 }
 
-/// What becomes of rows of a sheet that the person who looks at it does not see.
+/// How rows that a sheet hides are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HiddenRows {

@@ -53,7 +53,7 @@ pub enum Action {
     Rejected,
     /// A waiting job was not approved in time.
     Expired,
-    /// A job ended; the note says in which state, the counts what became of its rows.
+    /// A job ended; the note says in which state, the counts the outcome of its rows.
     Applied,
     /// A job was submitted, and carried out at once; the note says what came in and in which state the job ended.
     CarriedOut,
@@ -149,7 +149,7 @@ pub struct AuditEntry {
     pub plan_hash: Option<String>,
     pub counts: Option<Counts>,
     pub note: Option<String>,
-    /// Hash over what became of the rows of a job that has ended.
+    /// Hash over the outcome of the rows of a job that has ended.
     pub digest: Option<String>,
 }
 
@@ -218,7 +218,7 @@ pub struct AuditRecord {
     pub via: Option<String>,
     /// The jobs it is of, if of several: see `together`.
     pub jobs: Option<String>,
-    /// Hash over what became of the rows of the job, whose end it is; see `digest`.
+    /// Hash over the outcome of the rows of the job, whose end it is; see `digest`.
     pub digest: Option<String>,
     pub prev: String,
     pub hash: String,

@@ -2,7 +2,7 @@
 //!
 //! A chunk of few rows costs a worker more to come by than to carry out. So whoever claims one takes others along that are
 //! as small, of the jobs that come next, up to the size of one large chunk: whatever has gathered is done together, a lone
-//! job waits for no other, and what a claim costs is shared. What has come to nothing before is claimed apart from others, so
+//! job waits for no other, and what a claim costs is shared. What has failed before is claimed apart from others, so
 //! that trouble stays where it is; and what fails for good if its worker dies once more is claimed by a worker that has nothing
 //! else in hand, so that it does not answer for its neighbour.
 //!

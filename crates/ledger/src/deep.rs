@@ -1,7 +1,7 @@
 //! The ledger held against its audit record: what a job is said to be, against what was recorded of it when it happened.
 //!
 //! The chain shows whether records are as they were written; this shows whether everything else is as they say. It follows the chain once, and looks up the
-//! jobs of each record as they are now: kind, submitter, plan, state, counts, who decided, what became of their rows and the images these left. What lets
+//! jobs of each record as they are now: kind, submitter, plan, state, counts, who decided, the outcome of their rows and the images these left. What lets
 //! a job run is looked at as a worker looks at it. It takes as long as there are records, and memory for a page of them.
 
 use std::collections::BTreeMap;
@@ -261,7 +261,7 @@ struct Walked {
     /// What jobs have taken from limits, of the days after the one of which counters may be gone.
     taken: CountersByDay,
     counters_after: i64,
-    /// The last record of before there were hashes over what became of rows.
+    /// The last record of before there were hashes over the outcome of rows.
     digests_after: i64,
     /// Jobs that are not there, by their ids, as far as no removal was recorded since.
     unfound: BTreeMap<String, JobId>,

@@ -1,4 +1,4 @@
-//! Hashes over what became of rows, so that the record of a job's end stands for its recorded outcomes and before-images as well.
+//! Hashes over the outcome of rows, so that the record of a job's end stands for its recorded outcomes and before-images as well.
 //!
 //! A chunk has one, made where it is closed, mostly of what is at hand there; what came to be in several transactions is read back. A job
 //! has one over those of its chunks. A row that is not recorded, and has no image, adds nothing; most jobs that create something

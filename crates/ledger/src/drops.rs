@@ -148,7 +148,7 @@ pub struct DroppedFile {
     pub ended_at: Option<i64>,
 }
 
-/// What becomes of a dropped file. What is `None` stays as it is, but for `dest`.
+/// What happens to a dropped file. What is `None` stays as it is, but for `dest`.
 #[derive(Debug, Clone)]
 pub struct DropChange {
     /// Its number.
@@ -229,7 +229,7 @@ impl Ledger {
             .await
     }
 
-    /// Records what becomes of files of a folder, with what is to be said of that.
+    /// Records what happens to files of a folder, with what is to be said of that.
     pub async fn change_drops(
         &self,
         hold: &FolderHold,

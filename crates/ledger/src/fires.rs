@@ -1,4 +1,4 @@
-//! Fires: due times of schedules, each recorded once, and what became of it.
+//! Fires: due times of schedules, each recorded once, and its outcome.
 //!
 //! A fire is keyed by schedule, revision, nominal time and attempt. The nominal time is what the schedule says (`2026-10-25T02:30/1`),
 //! not the instant: two workers with different zone data compute different instants for the same time, and both may fire only once.

@@ -1,4 +1,4 @@
-//! Leases: who works on which chunk, for how long, and what follows when it comes to nothing.
+//! Leases: who works on which chunk, for how long, and what follows when it fails.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub enum Cause {
     },
 }
 
-/// What became of a chunk that failed.
+/// The outcome of a chunk that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SetBack {
     /// It is tried again after this long.
@@ -272,7 +272,7 @@ impl Ledger {
                     ended = end_chunk(tx, (job, row.int(0)?), Outcome::Cancelled, None, now)?.or(ended);
                 }
                 if let Some(open) = &open {
-                    // What became of the rows is for the record of the job's end to say.
+                    // The outcome of the rows is for the record of the job's end to say.
                     let asked = AuditEntry {
                         counts: None,
                         note,

@@ -23,7 +23,7 @@ use super::{
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
 
 impl Ledger {
-    /// Records jobs and queues them, each unless the same work is queued already. What became of each, in their order.
+    /// Records jobs and queues them, each unless the same work is queued already. The outcome of each, in their order.
     pub async fn record_all(&self, jobs: Vec<WholeJob>) -> Result<Vec<Committed>, DbError> {
         const AGAIN: usize = 5;
         for _ in 0..AGAIN {
@@ -54,7 +54,7 @@ impl Ledger {
     }
 }
 
-/// What became of jobs that were recorded together.
+/// The outcome of jobs that were recorded together.
 #[derive(Debug)]
 pub struct RecordedJobs {
     /// Of each, in their order.
@@ -211,7 +211,7 @@ impl Known {
     }
 }
 
-/// The hash over what became of the rows of a job that ends as it is recorded.
+/// The hash over the outcome of the rows of a job that ends as it is recorded.
 fn digest_of(job: &WholeJob, closing: &Closing) -> Option<String> {
     let outcomes = closing.outcomes.iter().chain(&job.rejects).collect();
     let digest = digest::of_chunk(outcomes, closing.images.iter().collect())?;

@@ -133,7 +133,7 @@ pub struct ScheduleDefiner {
     pub at: i64,
 }
 
-/// What came of bringing the ledger in line with a configuration.
+/// The outcome of bringing the ledger in line with a configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScheduleSynced {
     /// Schedules that were not there.
@@ -150,7 +150,7 @@ pub struct ScheduleSynced {
     pub before: Option<ScheduleDefiner>,
 }
 
-/// What came of defining or changing a schedule.
+/// The outcome of defining or changing a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum ScheduleChange {

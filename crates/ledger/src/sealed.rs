@@ -63,7 +63,7 @@ pub fn unsealed(error: &dyn std::fmt::Display) -> DbError {
     DbError::Broken(format!("passwords cannot be handed out: {error}"))
 }
 
-/// Keeps passwords, sealed to the job's recipients, in the transaction that records what became of their accounts.
+/// Keeps passwords, sealed to the job's recipients, in the transaction that records the outcome of their accounts.
 pub fn keep(tx: &mut dyn Tx, claim: &Claim, rows: &[PasswordRow]) -> Result<(), DbError> {
     if rows.is_empty() {
         return Ok(());

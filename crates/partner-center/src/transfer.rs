@@ -71,7 +71,7 @@ impl Status {
     }
 }
 
-/// What became of one subscription of a transfer.
+/// The outcome of one subscription of a transfer.
 pub(super) struct TransferLine {
     pub(super) status: Status,
     /// Why it failed.
@@ -119,7 +119,7 @@ impl Transfer {
         lines.is_some_and(|lines| !lines.is_empty())
     }
 
-    /// What became of a subscription, if it is shown to be part of it.
+    /// The outcome of a subscription, if it is shown to be part of it.
     pub(super) fn line(&self, subscription: &str) -> Option<TransferLine> {
         let lines = find(&self.0, "lineItems").and_then(Value::as_array)?;
         let found = lines

@@ -32,7 +32,7 @@ pub(super) struct Back<'b> {
 /// Said where a user had no usage location before.
 const LOCATION_STAYS: &str = "the usage location stays, since it can be changed but not taken away";
 
-/// What came of bringing one image back.
+/// The outcome of bringing one image back.
 enum Brought {
     /// It is back; what there is to say about it.
     Back(Option<String>),

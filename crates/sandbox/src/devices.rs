@@ -151,7 +151,7 @@ fn store(call: &mut Call<'_>, customer: &Resource, batch: &str, given: &Json) ->
     Ok(guid)
 }
 
-/// Notes what became of every device, and says where to ask.
+/// Notes the outcome of every device, and says where to ask.
 fn tracked(call: &mut Call<'_>, customer: &Resource, done: &[Json]) -> ReplyResult {
     let (id, guid) = call.fresh()?;
     let at = at(call);

@@ -187,7 +187,7 @@ fn too_many(seconds: i64) -> HttpReply {
         .with("Retry-After", seconds.to_string())
 }
 
-/// What became of a changing call.
+/// The outcome of a changing call.
 enum Effect {
     JobFile,
     Refused,

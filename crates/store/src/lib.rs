@@ -233,7 +233,7 @@ pub struct Account {
     pub user_principal_name: String,
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Debug, Default)]
 pub struct Applied {
     /// Outcomes of the rows; a row without one, that does not wait either, was applied.
@@ -259,7 +259,7 @@ impl Applied {
         }
     }
 
-    /// Adds what became of other rows.
+    /// Adds the outcome of other rows.
     fn add(&mut self, other: Self) {
         self.outcomes.extend(other.outcomes);
         self.waits.extend(other.waits);

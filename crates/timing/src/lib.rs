@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! words        a timing said in a sentence
-//! nights       what becomes of it where clocks change
+//! nights       what happens to it where clocks change
 //! path         file names with the date of the run
 //! timing       one of the three sorts, its zone and its bounds; its due times after an instant
 //! walk         from civil times to instants, over the changes of a zone's clocks

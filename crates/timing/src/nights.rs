@@ -15,7 +15,7 @@ pub struct ClockChange {
     pub from: DateTime,
     /// The first civil time after those.
     pub to: DateTime,
-    /// What becomes of the timing then, as a sentence without a full stop.
+    /// What happens to the timing then, as a sentence without a full stop.
     pub told: String,
 }
 

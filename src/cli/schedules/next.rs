@@ -40,7 +40,7 @@ struct Upcoming<'k> {
     at: i64,
     nominal: String,
     known: &'k KnownSchedule,
-    /// What becomes of it, where it is not carried out.
+    /// What happens to it, where it is not carried out.
     instead: &'static str,
     /// How many more there are, where they are not listed.
     more: usize,

@@ -98,7 +98,7 @@ fn state(schedule: &Schedule, now: i64) -> String {
     }
 }
 
-/// What became of a fire, in a few words.
+/// The outcome of a fire, in a few words.
 fn came_of(fire: &Fire) -> String {
     match (fire.job_state, fire.reason) {
         (Some(state), _) => state.as_str().to_owned(),
@@ -338,7 +338,7 @@ fn cause(fire: &Fire) -> String {
     }
 }
 
-/// What becomes of a schedule where clocks change within a year.
+/// What happens to a schedule where clocks change within a year.
 fn clock_changes(known: &KnownSchedule, now: i64) -> Vec<String> {
     let at = |millis| jiff::Timestamp::from_millisecond(millis).unwrap_or_default();
     let changes = crate::timing::clock_changes(&known.timing, at(now), at(now + YEAR));

@@ -40,7 +40,7 @@ const SMALL: u64 = 32 << 10;
 const GZIP: &[u8] = b"\x1f\x8b";
 const ZIP: &[u8] = b"PK";
 
-/// What came of handing files in.
+/// The outcome of handing files in.
 #[derive(Debug, Default)]
 pub(super) struct Admitted {
     /// Files that are not whole, with why, to settle where they lie.

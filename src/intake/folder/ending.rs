@@ -1,4 +1,4 @@
-//! Steps 6 to 9 of the protocol: what becomes of a file whose job waits for approval, or has ended.
+//! Steps 6 to 9 of the protocol: what happens to a file whose job waits for approval, or has ended.
 //!
 //! The job's results, rejects and receipt are written beside the file. A file that was changed after it had been read is a file of
 //! its own from then on, for all of its content is to be carried out; what was read before is done and stays so.
@@ -26,7 +26,7 @@ pub(super) const PAGE: u64 = 500;
 /// Directories written to at the same time.
 const AT_ONCE: usize = 4;
 
-/// What came of files whose jobs wait for approval or have ended, written beside them and not put on disk.
+/// The outcome of files whose jobs wait for approval or have ended, written beside them and not put on disk.
 #[derive(Debug, Default)]
 pub(super) struct EndedFiles {
     /// Where their directories are to go.
@@ -46,7 +46,7 @@ impl EndedFiles {
     }
 }
 
-/// Writes what came of files whose jobs wait for approval or have ended, as many as come at once. Those from the first to the last
+/// Writes the outcome of files whose jobs wait for approval or have ended, as many as come at once. Those from the first to the last
 /// one that is being put away have their time later.
 pub(super) async fn end_some(desk: &Desk, being_put_away: Option<(i64, i64)>) -> Result<EndedFiles, FolderError> {
     let ledger = &desk.service.ledger;
@@ -114,7 +114,7 @@ pub(super) async fn put_away(
 
 async fn end_one(desk: &Desk, drop: DroppedFile, job: Job) -> Result<(Leaving, Option<DroppedFile>), FolderError> {
     let dir = desk.layout.path(&drop.place);
-    // Somebody may have removed all of it; what came of it is written all the same.
+    // Somebody may have removed all of it; its outcome is written all the same.
     let made = dir.clone();
     blocking(move || fs::create_dir_all(made))
         .await?

@@ -3,7 +3,7 @@
 //! Whether a file was taken before is known by its path, its size and its time of change, which the ledger has; where only the time
 //! differs, its content decides. So a file that is changed is taken again, and one that is merely there is not, whoever serves the
 //! folder. A change that leaves size and time as they were is not seen: that is why moving is the better way. What is no file, and
-//! what is none of those that are taken, is not copied; what came of it says so.
+//! what is none of those that are taken, is not copied; its outcome says so.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};

@@ -30,7 +30,7 @@ use crate::table::{Form, Table};
 /// Why a file lies in `done/` without a job.
 const REASON: &str = "planned, and not submitted, as the folder only plans";
 
-/// What came of planning a file.
+/// The outcome of planning a file.
 pub(super) enum PlannedFile {
     /// Its plan lies beside it.
     Sound(Box<Leaving>),

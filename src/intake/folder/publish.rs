@@ -1,4 +1,4 @@
-//! Steps 8 to 12 of the protocol: what came of a file is written beside it, and its directory appears under its last name by one
+//! Steps 8 to 12 of the protocol: the outcome of a file is written beside it, and its directory appears under its last name by one
 //! rename.
 //!
 //! Everything that is written is derived from the ledger, so it is written again by whoever comes next if it is not whole. Where a

@@ -1,6 +1,6 @@
 //! A folder while it is held: what is taken, handed in and put away, beside each other.
 //!
-//! One portion of files is moved and recorded as taken, while the one before it is read and becomes jobs, what came of those
+//! One portion of files is moved and recorded as taken, while the one before it is read and becomes jobs, the outcome of those
 //! before is written, and those before these are put away. Each of the four is done by one portion at a time, so files become jobs in
 //! the order in which they were taken. What waits for a disk is done for more files at once than become jobs in one transaction. A disk that is slow to confirm keeps only its own portion waiting. What goes through all files of the folder
 //! is done while none of them is in hand.
@@ -106,7 +106,7 @@ enum Done {
     PutAway,
 }
 
-/// What came of taking.
+/// The outcome of taking.
 struct Took {
     observer: Observer,
     is_nothing_ready: bool,

@@ -34,7 +34,7 @@ struct SmallEnding {
     results: Option<SmallResults>,
 }
 
-/// Writes what came of these files beside them. Those that are to leave, and those that are left.
+/// Writes the outcome of these files beside them. Those that are to leave, and those that are left.
 pub(super) async fn end_together(desk: &Desk, files: Files) -> Result<(Vec<Leaving>, Files), FolderError> {
     let (mut leaving, mut others) = (Vec::with_capacity(files.len()), Vec::new());
     let mut files = files.into_iter();
@@ -92,7 +92,7 @@ impl Writer {
         }
     }
 
-    /// Writes what came of one. What cannot be is tried again by itself, which tells why.
+    /// Writes the outcome of one. What cannot be is tried again by itself, which tells why.
     fn write(&self, ended: SmallEnding) -> Result<Leaving, Box<SmallEnding>> {
         match self.written(&ended) {
             Some((end, to, reason)) => Ok(Leaving {

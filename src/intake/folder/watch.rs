@@ -136,7 +136,7 @@ impl Watch {
     }
 }
 
-/// What came of looking into the folder.
+/// The outcome of looking into the folder.
 pub(super) struct LookedInto {
     observer: Observer,
     /// Those that were gone into.

@@ -15,7 +15,7 @@ use crate::queue::redis::failed;
 const KEPT_BYTES: usize = 16 << 10;
 
 impl<D: Door> Inbox<D> {
-    /// Seals what became of entries. Those whose end is not known yet stay pending.
+    /// Seals the outcome of entries. Those whose end is not known yet stay pending.
     pub(super) async fn seal(&self, ends: Vec<(Entry, EntryEnd)>) {
         let (mut accepted, mut rejected) = (Vec::with_capacity(ends.len()), Vec::new());
         for (entry, end) in ends {

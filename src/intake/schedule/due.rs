@@ -39,7 +39,7 @@ pub(crate) trait Times {
     fn after(&self, instant: i64) -> Box<dyn Iterator<Item = DueTime> + '_>;
 }
 
-/// What becomes of times that were missed.
+/// How missed times are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MissedPolicy {
     /// The newest one fires.
@@ -53,7 +53,7 @@ pub(crate) enum MissedPolicy {
 /// What a look goes by.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DueRules {
-    /// What becomes of times that were missed.
+    /// How missed times are handled.
     pub(crate) missed: MissedPolicy,
     /// How long ago a time may have been that is made up for.
     pub(crate) within: i64,
@@ -292,7 +292,7 @@ impl<'t> Span<'t> {
     }
 }
 
-/// What becomes of a fire whose predecessor has not ended.
+/// What happens to a fire whose predecessor has not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OverlapPolicy {
     /// It is passed over.

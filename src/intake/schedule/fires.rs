@@ -49,7 +49,7 @@ pub(super) struct Starter {
     stop: CancellationToken,
 }
 
-/// What became of a fire in hand.
+/// The outcome of a fire in hand.
 enum Began {
     /// Its job is recorded.
     Submitted,

@@ -24,7 +24,7 @@ pub(crate) struct KnownSchedule {
     pub(crate) kind: &'static dyn JobKind,
     /// When it is due.
     pub(crate) timing: Timing,
-    /// What becomes of times that have passed.
+    /// How times that have passed are handled.
     pub(crate) rules: DueRules,
     /// Where its file is; `None` of kinds that need none.
     pub(crate) file: Option<PathTemplate>,
@@ -112,7 +112,7 @@ impl KnownSchedule {
         })
     }
 
-    /// What becomes of a fire whose predecessor has not ended.
+    /// What happens to a fire whose predecessor has not ended.
     pub(crate) fn overlap(&self) -> OverlapPolicy {
         match self.config.overlap {
             Overlap::Skip => OverlapPolicy::Skip,

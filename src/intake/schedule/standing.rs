@@ -160,7 +160,7 @@ fn unserved(known: &KnownSchedule, open: Option<&OpenFire>, now: i64) -> Option<
         .min()
 }
 
-/// What came of a fire that failed.
+/// The outcome of a fire that failed.
 fn failure(fire: &Fire) -> String {
     let why = fire.reason.map_or("", FireReason::as_str);
     let detail = fire.detail.as_deref().unwrap_or_default();

@@ -6,7 +6,7 @@ use crate::place::terminal::at_terminal;
 const QUESTION: &str = "Type `yes` to let it run:";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_approves_sees_the_plan_and_says_yes() {
+async fn approve_shows_the_plan_and_asks() {
     let place = Place::with_customer().await;
     place.write("users.csv", super::GOOD);
     place

@@ -88,6 +88,40 @@ fn texts_keep_to_the_terms_of_the_field() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Phrases that comments and names do without, as the words of a sentence. Each has a plain word: outcome, handling, failure.
+const NOT_IN_COMMENTS: [&str; 7] = [
+    "what became of",
+    "what came of",
+    "what comes of",
+    "what becomes of",
+    "what is to become of",
+    "came to nothing",
+    "come to nothing",
+];
+
+#[test]
+fn comments_and_names_keep_to_the_terms_of_the_field() {
+    let mut files = Vec::new();
+    for dir in ["src", "crates", "jobs", "tests", "benches", "fuzz/fuzz_targets"] {
+        sources(root().join(dir), &mut files);
+    }
+    let mut wrong = Vec::new();
+    // This file names them.
+    for file in files.iter().filter(|file| !file.ends_with("docs/words.rs")) {
+        for (at, line) in read(file).lines().enumerate() {
+            let is_read = line.contains("//") || line.contains("fn ") || line.trim_start().starts_with("mod ");
+            let words = line.to_lowercase().replace('_', " ");
+            for phrase in NOT_IN_COMMENTS
+                .iter()
+                .filter(|phrase| is_read && words.contains(*phrase))
+            {
+                wrong.push(format!("{}:{}: `{phrase}`", file.display(), at + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn the_glossary_explains_words_that_are_used_in_their_order() {
     let glossary = read(root().join("docs/glossary.md"));

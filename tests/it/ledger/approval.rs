@@ -77,7 +77,7 @@ on_both! {
         assert_eq!((done.state, done.decided_by.as_deref(), deleted(&ledger).await), (JobState::Completed, Some("boss"), 2));
     }
 
-    async fn a_retry_is_approved_for_itself_whatever_became_of_the_approval_before_it(place: Place) {
+    async fn a_retry_needs_its_own_approval(place: Place) {
         let ledger = place.ledger().await;
         let approve = async |job: &Job| {
             ledger.approve(job, job.hash_to_approve(), &by("boss")).await.expect("asked").done().expect("approved");

@@ -166,7 +166,7 @@ on_both! {
         );
     }
 
-    async fn a_time_is_recorded_once_whoever_looks(place: Place) {
+    async fn a_time_is_recorded_once_by_all_workers(place: Place) {
         let (ledger, clock, schedule) = defined(&place).await;
         clock.advance(HOUR);
         let seen = look(&schedule, T0 + HOUR, vec![at(T0 + HOUR, FireCause::Due)]);

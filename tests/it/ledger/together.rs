@@ -77,7 +77,7 @@ on_both! {
         assert_eq!(next(&ledger, &jobs, other).await, [2], "it is claimed whatever its kind");
     }
 
-    async fn what_came_to_nothing_is_tried_alone(place: Place) {
+    async fn failed_batches_are_tried_job_by_job(place: Place) {
         let ledger = place.ledger().await;
         let jobs = queued(&ledger, &[1, 1, 1]).await;
         let claims = ledger.claim_together(claimant("w", 60_000), Some(together(9, 10))).await.expect("asked");

@@ -285,7 +285,7 @@ async fn rows_are_copied_here_even_where_other_jobs_run_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_is_not_let_in_waits_for_somebody() {
+async fn denied_access_pauses_the_job() {
     let office = Office::copying(Place::new(On::Sqlite).await, 2).await;
     office
         .here

@@ -268,7 +268,7 @@ fn names_domain(row: &Value) -> &str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_a_list_names_twice_is_one_customer_or_the_row_is_refused() {
+async fn a_row_that_names_two_customers_is_refused() {
     let (office, [alpha, beta]) = Office::with_customers().await;
     let header = "Microsoft ID,Primary domain name,City\n";
     let rows = [

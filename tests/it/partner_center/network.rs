@@ -154,7 +154,7 @@ async fn proxies_are_those_of_the_environment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_becomes_of_a_connection_is_told() {
+async fn a_broken_connection_is_reported_by_its_cause() {
     for (mode, expected) in [
         (ReplyMode::Reset, "no answer: the connection broke"),
         (ReplyMode::HalfAnAnswer, "no answer: the connection broke"),

@@ -221,7 +221,7 @@ async fn a_restored_user_whom_somebody_has_changed_stays() {
     assert_eq!(office.users(&alpha).await.len(), 1);
 }
 
-/// What the plan of taking a job back says of its first row: what becomes of it, why not, and what is to be known.
+/// What the plan of taking a job back says of its first row: what happens to it, why not, and what is to be known.
 fn planned(office: &Office, job: &Job) -> (String, String, String) {
     let plan = office
         .tenantry(&["undo", &job.id.to_string(), "--plan", "--json"])

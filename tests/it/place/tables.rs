@@ -146,7 +146,7 @@ pub(crate) async fn claimants(ledger: &Ledger) -> Vec<String> {
     column(ledger.db(), sql).await
 }
 
-/// How often chunks of jobs after the first have come to nothing, chunk by chunk.
+/// How often chunks of jobs after the first have failed, chunk by chunk.
 pub(crate) async fn setbacks(ledger: &Ledger) -> Vec<String> {
     let sql = "SELECT CAST(failures + setbacks AS TEXT) FROM chunks WHERE job > 1";
     column(ledger.db(), sql).await

@@ -115,7 +115,7 @@ async fn a_list_that_is_handed_in_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rejects_can_be_mended_whatever_becomes_of_their_columns() {
+async fn rejects_can_be_fixed_with_columns_moved_or_removed() {
     let place = Place::with_customer().await;
     place.write("users.csv", USERS.replace("GB", "Britain"));
     let run = [
@@ -153,7 +153,7 @@ async fn rejects_can_be_mended_whatever_becomes_of_their_columns() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_a_list_names_twice_is_one_customer_or_the_row_is_refused() {
+async fn a_row_that_names_two_customers_is_refused() {
     let place = Place::with_customer().await;
     let other = read(place.path("customers.csv"))
         .replace("A-1", "B-1")

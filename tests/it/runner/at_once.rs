@@ -133,7 +133,7 @@ async fn state(ledger: &Ledger, job: JobId) -> JobState {
     ledger.job(job).await.expect("asked").expect("there").state
 }
 
-/// What comes of the jobs of a seed that are handed in a few at a time, and how many of them were carried out as they came in.
+/// The outcome of the jobs of a seed that are handed in a few at a time, and how many of them were carried out as they came in.
 async fn outcome(on: On, seed: u64, at_once: bool) -> (String, usize) {
     let place = Place::new(on).await;
     let ledger = place.ledger().await;

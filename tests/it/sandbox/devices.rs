@@ -9,7 +9,7 @@ fn serials(list: &Value) -> Vec<&str> {
     items.iter().filter_map(|one| one["serialNumber"].as_str()).collect()
 }
 
-/// What became of an upload, asked for as clients do it: the location behind the version and a slash.
+/// The outcome of an upload, asked for as clients do it: the location behind the version and a slash.
 async fn outcome(here: &Here, taken: Said) -> Value {
     let location = taken.is(202).header("location").to_owned();
     here.get(&format!("/v1/{location}")).await.is(200).json()

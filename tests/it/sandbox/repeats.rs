@@ -1,4 +1,4 @@
-//! Calls that are made again, audit records, and what becomes of passwords.
+//! Calls that are made again, audit records, and what happens to passwords.
 
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};

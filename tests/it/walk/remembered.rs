@@ -126,7 +126,7 @@ on_both! {
         place.tenantry(&["audit", "verify", "--deep"]).ends(0);
     }
 
-    async fn destructive_rows_are_remembered_of_whoever_submits(place: Place) {
+    async fn destructive_rows_are_counted_per_submitter(place: Place) {
         let ledger = with_users(&place, &Clock::system()).await;
         let mut made = Vec::new();
         for three in 0..3 {

@@ -1,4 +1,4 @@
-//! What `show` says of taking a job back is what comes of taking it back.
+//! What `show` says of taking a job back is the outcome of taking it back.
 
 use serde_json::Value;
 use tenantry_ledger::Job;

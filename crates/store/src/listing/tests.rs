@@ -49,7 +49,7 @@ fn customer(number: u64) -> StoreRecord {
     StoreRecord::new(Arc::new(head), RecordKey::default(), Vec::new())
 }
 
-/// What came of a list.
+/// The outcome of a list.
 struct Came {
     batches: Vec<RowBatch>,
     end: Result<LeftOut, ApplyError>,
@@ -131,7 +131,7 @@ async fn no_more_is_asked_for_than_is_wanted() {
 }
 
 #[tokio::test]
-async fn what_came_before_an_error_is_passed_on_and_what_is_behind_the_last_row_does_not_matter() {
+async fn rows_before_an_error_are_passed_on_and_rows_after_the_last_are_ignored() {
     let fails = |number| (number == 5).then(|| Err(ApplyError::Store(StoreError::Unavailable("away".to_owned()))));
     let came = list(1_000, fails, "", None).await;
     assert_eq!(came.names().len(), 5);

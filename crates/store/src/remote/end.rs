@@ -6,7 +6,7 @@ use crate::{Preview, SeatNeed, Touch, Verdict};
 use tenantry_foundation::passwords::PasswordRow;
 use tenantry_ledger::{Artifact, Outcome, RowOutcome, RowWait};
 
-/// What becomes of a row.
+/// What happens to a row.
 #[derive(Debug)]
 pub enum RowStatus {
     /// It has ended.
@@ -36,7 +36,7 @@ impl RowStatus {
 /// What an attempt at a row came to.
 #[derive(Debug)]
 pub struct RowEnd {
-    /// What becomes of it.
+    /// What happens to it.
     pub status: RowStatus,
     /// A password that was set, and whose it is now.
     pub password: Option<PasswordRow>,

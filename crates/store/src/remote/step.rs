@@ -144,7 +144,7 @@ pub struct Step<'s, S> {
     /// Whether the service itself takes such a thing but once, so that it may be sent again before anybody looks. Meant for
     /// what is dear to look for.
     pub is_unique: bool,
-    /// Whether the answer tells something that is told once. Then what became of an earlier call is learnt by sending it
+    /// Whether the answer tells something that is told once. Then the outcome of an earlier call is learnt by sending it
     /// again, under the same request id, before anybody looks: the answer to that is the same.
     pub is_told_once: bool,
 }
@@ -249,7 +249,7 @@ impl<S: Sender> Step<'_, S> {
             why = error.to_string();
             match error {
                 CallFailure::Answered(class, failure) => match class {
-                    // The pacer waits as long as was asked; it is nobody's fault. What became of an earlier call is as unknown
+                    // The pacer waits as long as was asked; it is nobody's fault. The outcome of an earlier call is as unknown
                     // as it was.
                     AnswerClass::Throttled => {
                         is_answered = !is_unknown;

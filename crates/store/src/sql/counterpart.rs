@@ -124,7 +124,7 @@ struct Noted {
     note: String,
 }
 
-/// What becomes of a request that is pending.
+/// What happens to a request that is pending.
 #[derive(Clone, Copy)]
 struct CounterpartAnswer {
     status: &'static str,

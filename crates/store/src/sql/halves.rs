@@ -2,11 +2,11 @@
 
 use tenantry_foundation::db::{DbError, Tx};
 
-/// What writes several items together, all or none of them, after those that led to `S`; what came of it.
+/// What writes several items together, all or none of them, after those that led to `S`; its outcome.
 type WriteTogether<'f, 'i, T, S, D> = dyn FnMut(&mut dyn Tx, &'i [T], &S) -> Result<D, DbError> + 'f;
 
 /// Writes the items together, and where a unique key refuses that, in halves, down to those that are refused alone, which are
-/// the answer. What came of them is added to `so_far` once it is written, for a key may refuse it after `together` has ended.
+/// the answer. Their outcome is added to `so_far` once it is written, for a key may refuse it after `together` has ended.
 pub(super) fn write<'i, T, S, D>(
     tx: &mut dyn Tx,
     items: &'i [T],

@@ -155,7 +155,7 @@ pub struct SyncProgress {
     fingerprint: String,
 }
 
-/// What became of the records of one sort.
+/// The outcome of the records of one sort.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Count {
     new: u64,

@@ -27,7 +27,7 @@ fn preview_list(session: &mut UnitOfWork<'_>, tasks: &[Box<dyn Task>]) -> Result
     for task in tasks {
         let decision = task.decide(session)?;
         needs.extend(decision.seats);
-        // Why nothing would be done; what came of a row is said once it is done.
+        // Why nothing would be done; the outcome of a row is said once it is done.
         let note = if decision.verdict == Verdict::Unchanged {
             decision.message
         } else {

@@ -47,7 +47,7 @@ fn customers_of(chunks: &[Prepared]) -> Vec<i64> {
 }
 
 /// Writes the rows of all chunks, which [are locked](lock_all), one chunk after the other as far as that can be told from
-/// outside. What came of each, as [`apply`] gives it.
+/// outside. The outcome of each, as [`apply`] gives it.
 pub fn apply_all(tx: &mut dyn Tx, chunks: &[Prepared], refusal: OnRefusal) -> Result<Vec<Applied>, DbError> {
     let mut applied = Vec::with_capacity(chunks.len());
     for session in sessions(chunks) {

@@ -81,7 +81,7 @@ struct RowOf {
 /// Things of rows, with the rows' positions.
 type ByPosition<T> = Vec<(usize, T)>;
 
-/// What came of the rows, by position: outcomes of those of which there is something to say, and accounts that were made.
+/// The outcome of the rows, by position: outcomes of those of which there is something to say, and accounts that were made.
 struct Inserted {
     outcomes: ByPosition<RowOutcome>,
     accounts: ByPosition<Account>,

@@ -20,7 +20,7 @@ fn told(cron: &str, time_zone: &str, year: i16) -> Vec<String> {
 }
 
 #[test]
-fn what_becomes_of_clock_times_and_of_intervals() {
+fn clock_changes_shift_clock_times_and_keep_intervals() {
     assert_eq!(
         told("30 2 * * *", "Europe/Berlin", 2027),
         [

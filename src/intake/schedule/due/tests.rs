@@ -234,7 +234,7 @@ fn ahead(seq: i64, state: Option<JobState>) -> FireAhead {
 }
 
 #[test]
-fn what_becomes_of_a_fire_whose_predecessor_has_not_ended() {
+fn a_fire_follows_the_overlap_policy() {
     use JobState::{AwaitingApproval, Paused, Running};
     use OverlapPolicy::{Allow, Skip, Supersede, Wait, WaitOne};
     let running = ahead(1, Some(Running));

@@ -60,7 +60,7 @@ async fn a_scan_takes_what_is_ready_and_leaves_it_to_the_workers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_file_is_put_back_once_what_it_failed_for_is_mended() {
+async fn a_failed_file_is_put_back_once_its_fault_is_fixed() {
     let folder = Folder::new(On::Sqlite).await;
     folder.configure(&section("users", &folder.path(""), "set-seats", ""));
     folder.set_up();

@@ -244,7 +244,7 @@ async fn rows_of_another_customer_do_not_pass_a_folder_of_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_running_worker_takes_what_comes() {
+async fn a_running_worker_takes_new_work() {
     let folder = Folder::new(On::Sqlite).await;
     folder.set_up();
     let _worker = folder.worker();

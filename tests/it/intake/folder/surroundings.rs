@@ -160,7 +160,7 @@ async fn a_file_of_somebody_else_in_a_sticky_directory_is_not_read() {
 /// Case 32: what nobody tells of is found by the next look. The directory that is watched is replaced by another one, in which
 /// files lie already.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_comes_without_being_told_of_is_found() {
+async fn unannounced_files_are_found() {
     let folder = Folder::with(On::Sqlite, "rescan = \"1s\"").await;
     folder.set_up();
     let _worker = folder.worker();

@@ -310,7 +310,7 @@ async fn times_are_made_up_for_in_order_and_none_twice_unless_it_is_asked_for() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_jittered_time_begins_later_the_same_way_each_day_whoever_restarts() {
+async fn a_jittered_time_is_the_same_each_day_and_after_restarts() {
     let clocked = Clocked::new(On::Sqlite, &export("s", "cron = \"0 2 * * *\"\njitter = \"12h\"")).await;
     clocked.set_near(DAY, HOUR);
     clocked.drain();

@@ -13,7 +13,7 @@ fn millis(at: &str) -> i64 {
 }
 
 /// Runs `cron` in Berlin from `start` on, with a file for each of these days, and follows the worker's clock from one of the times at
-/// which it is to be due to the next. What came of it.
+/// which it is to be due to the next. Its outcome.
 async fn nights(cron: &str, start: &str, nights: &[(&str, &str)]) -> Vec<Fire> {
     let place = Place::new(On::Sqlite).await;
     std::fs::create_dir(place.path("exports")).expect("a directory");

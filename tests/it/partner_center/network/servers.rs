@@ -134,7 +134,7 @@ async fn tunnel(mut client: TcpStream, place: SocketAddr, asked: Arc<Mutex<Vec<S
     }
 }
 
-/// What becomes of a connection.
+/// What happens to a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum ReplyMode {
     /// It is reset when the request has been read.

@@ -179,7 +179,7 @@ async fn with(customers: &[(&str, &str)], users: &[(&str, &str)]) -> (Store, Box
     (store, kept)
 }
 
-/// What became of the only row of a file, and what is said of it.
+/// The outcome of the only row of a file, and what is said of it.
 async fn only(store: &Store, kind: &str, csv: &str) -> (String, String) {
     let parameters = Parameters {
         skip_invalid: true,

@@ -14,7 +14,7 @@ use super::super::under_test::{Rows, Store, StoreUnderTest};
 /// Cases in hand at once.
 const AT_ONCE: usize = 3;
 
-/// Rows of a kind, and what comes of them.
+/// Rows of a kind, and their outcome.
 #[derive(Debug)]
 pub(super) struct Case {
     /// What it shows.
@@ -28,7 +28,7 @@ pub(super) struct Case {
     pub(super) ends: &'static [&'static str],
     /// Lines of the store's state that go (`-`) and come (`+`), in order.
     pub(super) changes: &'static [&'static str],
-    /// What becomes of rows that changed something when they come again.
+    /// What happens to rows that changed something when they come again.
     pub(super) again: Again,
     /// How its rows end when they are taken back, if that is not as the policy says.
     pub(super) back: Option<&'static str>,
@@ -38,7 +38,7 @@ pub(super) struct Case {
     pub(super) but: &'static [But],
 }
 
-/// What becomes of rows that come again.
+/// What happens to rows that come again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Again {
     Unchanged,

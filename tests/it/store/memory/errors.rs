@@ -69,7 +69,7 @@ async fn a_store_that_is_away_is_tried_again_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_became_of_a_row_is_looked_up_and_not_done_again() {
+async fn the_outcome_of_a_row_is_read_back_and_not_repeated() {
     let (env, store, effects, attempts) = failing(Fault::After(StoreError::Unknown)).await;
     let job = env.apply("update-account", ROWS).await;
     assert_eq!(env.ends(&job).await, ["applied", "applied"]);

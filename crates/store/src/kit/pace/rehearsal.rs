@@ -67,7 +67,7 @@ impl Limit {
     }
 }
 
-/// A service, and what came of the calls.
+/// A service, and the outcome of the calls.
 #[derive(Default)]
 struct RehearsedService {
     customer: Option<Limit>,
