@@ -21,6 +21,7 @@ pub(crate) mod held;
 mod impact;
 mod kept;
 mod kept_rows;
+mod line;
 mod mark;
 mod open;
 mod place;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tenantry_jobs::header::{self, Mapping};
 use tenantry_jobs::{Faulty, JobKind, Problem, Subject, code};
 
-use super::file::{Misstated, PlannedLine};
+use super::line::{Misstated, PlannedLine};
 use super::slice::Slice;
 use super::{PlanError, RowFault, RowSource, mark};
 use crate::db::Tx;

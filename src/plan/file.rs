@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use super::check::REJECTED;
 use super::hash::{PlanHash, RepeatedHash};
+use super::line::{Misstated, PlannedLine};
 use crate::input::{HiddenRows, SpooledInput, SpooledReader};
 use crate::ledger::Parameters;
 use crate::store::{State, state_of};
@@ -145,54 +146,6 @@ struct PlannedRow {
     /// What it would be otherwise, unless that is to create something.
     #[serde(default)]
     expected: String,
-}
-
-/// What a line of a plan says.
-#[derive(Debug)]
-pub(crate) struct PlannedLine {
-    pub(super) row: u64,
-    /// Where the row stands in the planned file.
-    pub(super) line: Option<u64>,
-    /// What the row is about.
-    pub(super) subject: Option<Subject>,
-    /// Whether what it does cannot easily be put right again, where the plan says it.
-    pub(super) destructive: Option<bool>,
-    /// What the hash has of the row.
-    pub(super) state: Option<State>,
-    pub(super) repeats: bool,
-}
-
-/// A row of which a plan says something that is not so.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Misstated {
-    pub(super) row: u64,
-    /// What it says wrongly.
-    pub(super) what: &'static str,
-}
-
-impl PlannedLine {
-    /// What it says of the row that is not so, where it is carried out.
-    pub(super) fn misstates(&self, line: u64, subject: Option<&Subject>, destructive: bool) -> Option<&'static str> {
-        let is_other = |said: &Subject, is: &Subject| {
-            let both_asked = !said.customer_name.is_empty() && !is.customer_name.is_empty();
-            let customer = (&said.customer, &said.customer_name) != (&is.customer, &is.customer_name);
-            (&said.kind, &said.key, &said.name) != (&is.kind, &is.key, &is.name) || both_asked && customer
-        };
-        if self.line.is_some_and(|said| said != line) {
-            Some("`line`")
-        } else if self.destructive.is_some_and(|said| said != destructive) {
-            Some("`destructive`")
-        } else if self
-            .subject
-            .as_ref()
-            .zip(subject)
-            .is_some_and(|(said, is)| is_other(said, is))
-        {
-            Some("`subject`")
-        } else {
-            None
-        }
-    }
 }
 
 /// A state, to be read back by [`state`].

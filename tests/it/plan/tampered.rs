@@ -64,6 +64,8 @@ on_both! {
         is_refused(&plan.replacen(key, "other.example", 1), &unsaid("subject"));
         let name = plan.split("\"customer_name\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a name");
         is_refused(&plan.replacen(name, "Other Ltd", 1), &unsaid("subject"));
+        let unnamed = plan.replacen(&format!("\"customer_name\":\"{name}\","), "", 1);
+        is_refused(&unnamed, &unsaid("subject"));
 
         let cut = "it was not written whole";
         is_refused(lines[0], cut);
