@@ -18,6 +18,7 @@ mod db;
 mod delivery;
 mod docs;
 mod doctor;
+mod facts;
 mod imports;
 mod input;
 mod intake;

@@ -7,6 +7,7 @@ mod clients;
 pub(crate) mod coverage;
 mod deals;
 mod devices;
+mod events;
 mod faults;
 mod lists;
 mod oauth;
@@ -15,6 +16,7 @@ mod overview;
 mod partner;
 mod people;
 mod repeats;
+mod samples;
 mod wire;
 
 use std::io::{BufRead, BufReader};

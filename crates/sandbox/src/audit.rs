@@ -20,9 +20,12 @@ const LARGEST_PAGE: i64 = 500;
 /// What an operation goes by besides size and filter.
 const GIVEN: &[&str] = &["startDate", "endDate"];
 
-/// Writes the record of a call: of which resource and operation, unless the call says otherwise.
-pub(super) fn leave(call: &mut Call<'_>, usual: (&'static str, &'static str), made: bool) -> Result<(), DbError> {
-    let (resource, operation) = call.note.of.unwrap_or(usual);
+/// Writes the record of a call: of which resource and operation.
+pub(super) fn leave(
+    call: &mut Call<'_>,
+    (resource, operation): (&'static str, &'static str),
+    made: bool,
+) -> Result<(), DbError> {
     let id = next_id(call.tx)?;
     let customer = call.note.customer.take();
     let data: Vec<Json> = call

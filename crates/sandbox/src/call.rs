@@ -18,6 +18,8 @@ pub(super) struct Note {
     /// GUID and name of the customer.
     pub(super) customer: Option<(String, String)>,
     pub(super) data: Vec<(&'static str, String)>,
+    /// Whether an event was noted that is to be sent.
+    pub(super) event: bool,
 }
 
 /// One call.

@@ -49,13 +49,8 @@ pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
         // Delegated access comes either as roles of limited time or all at once.
         "allowDelegatedAccess": gdap.as_ref().is_none_or(|gdap| gdap != true),
     });
-    for (name, value) in [
-        ("enableGDAPByDefault", gdap),
-        ("associatedPartnerId", given.get("associatedPartnerId").cloned()),
-    ] {
-        if let Some(value) = value {
-            body[name] = value;
-        }
+    if let Some(reseller) = given.get("associatedPartnerId") {
+        body["associatedPartnerId"] = reseller.clone();
     }
     let customer = Resource {
         id,
@@ -69,6 +64,10 @@ pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
     call.note.customer = Some((guid, company_name));
     let mut answer = customers::whole(call.tx, &customer)?;
     answer["userCredentials"] = json!({ "userName": "admin", "password": password });
+    // That is told to whoever said it, and to nobody later.
+    if let Some(gdap) = gdap {
+        answer["enableGDAPByDefault"] = gdap;
+    }
     Ok(HttpReply::json(201, answer))
 }
 

@@ -35,11 +35,13 @@ pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     let customer = call.customer()?;
     let batches = documents::all(call.tx, BATCH, customer.id)?;
     let devices = documents::all(call.tx, DEVICE, customer.id)?;
+    let status = upload_status(call);
     let items = batches.iter().map(|batch| {
         let name = batch.text("id");
         let count = devices.iter().filter(|device| is_in(device, name)).count();
         json!({
             "id": name,
+            "status": status,
             "createdBy": batch.body["createdBy"],
             "creationDate": batch.body["creationDate"],
             "devicesCount": count,
@@ -49,6 +51,15 @@ pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     });
     let items = items.collect();
     Ok(HttpReply::ok(collection(call, items)))
+}
+
+/// What becomes of every upload.
+fn upload_status(call: &Call<'_>) -> &'static str {
+    if call.shared.has(Quirk::StuckBatches) {
+        "processing"
+    } else {
+        "finished"
+    }
 }
 
 fn is_in(device: &Resource, batch: &str) -> bool {
@@ -177,7 +188,7 @@ pub(super) fn status(call: &mut Call<'_>) -> ReplyResult {
     let found = documents::find(call.tx, UPLOAD, customer.id, &name)?;
     let mut upload = found.ok_or_else(missing)?;
     if call.shared.has(Quirk::StuckBatches) {
-        upload.put("status", "processing");
+        upload.put("status", upload_status(call));
         upload.put("devicesStatus", json!([]));
         json::take(&mut upload.body, "completedTime");
     }

@@ -18,7 +18,7 @@ use super::reply::{HttpReply, Refused, ReplyResult, refuse};
 use super::request::HttpRequest;
 use super::routes::{Operation, RouteMatch, find};
 use super::state::moment;
-use super::{Shared, admin, audit, lock, oauth, replay};
+use super::{Shared, admin, audit, lock, oauth, replay, webhooks};
 use render::{Answerer, bare, render, slowly, unavailable};
 use tenantry_foundation::db::{DbError, Tx};
 
@@ -35,7 +35,7 @@ pub(super) async fn answer(
     let body = axum::body::to_bytes(Body::new(body), LARGEST_BODY);
     let body = match tokio::time::timeout(shared.options.patience, body).await {
         Ok(Ok(body)) => body,
-        Ok(Err(_)) => return bare(StatusCode::PAYLOAD_TOO_LARGE),
+        Ok(Err(error)) => return bare(unread(&error)),
         Err(_) => return bare(StatusCode::REQUEST_TIMEOUT),
     };
     let switch = &arrival.switch;
@@ -116,6 +116,18 @@ pub(super) async fn answer(
         return slowly(response, shared.options.slow_body).await;
     }
     response
+}
+
+/// What is said to a body that could not be read to its end.
+fn unread(error: &axum::Error) -> StatusCode {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(at) = cause {
+        if at.is::<hyper::Error>() {
+            return StatusCode::BAD_REQUEST;
+        }
+        cause = at.source();
+    }
+    StatusCode::PAYLOAD_TOO_LARGE
 }
 
 fn count(
@@ -223,17 +235,25 @@ async fn run(shared: &Arc<Shared>, request: &Arc<HttpRequest>, call: RoutedCall,
         };
         // Here and not below, where nobody may be waiting any more.
         tally(&own, operation, &asked, &effect);
-        Ok(reply)
+        Ok((reply, call.note.event))
     };
     let done = if operation.changes {
         shared.db.write(work).await
     } else {
         shared.db.read(work).await
     };
-    done.unwrap_or_else(|error| {
-        tracing::error!(%error, operation = operation.name, "a call could not be carried out");
-        said(Err(refuse(500, 800_003, "Something went wrong here.")))
-    })
+    match done {
+        Ok((reply, event)) => {
+            if event {
+                shared.noted.notify_one();
+            }
+            reply
+        }
+        Err(error) => {
+            tracing::error!(%error, operation = operation.name, "a call could not be carried out");
+            said(Err(refuse(500, 800_003, "Something went wrong here.")))
+        }
+    }
 }
 
 fn tally(shared: &Shared, operation: &'static Operation, request: &HttpRequest, effect: &Effect) {
@@ -267,8 +287,12 @@ fn change(
     }
     call.tx.exec("RELEASE effect", &[])?;
     let reply = settled(outcome)?;
-    if let Some(words) = operation.leaves {
+    if let Some(usual) = operation.leaves {
+        let words = call.note.of.unwrap_or(usual);
         audit::leave(call, words, made)?;
+        if made {
+            webhooks::after(call, words)?;
+        }
     }
     replay::record(call.tx, call.shared, call.request, &reply, call.now)?;
     Ok((reply, if made { Effect::JobFile } else { Effect::Refused }))

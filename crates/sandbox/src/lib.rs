@@ -20,6 +20,11 @@
 //!   `data` says what it is about.
 //! - A refused call leaves an audit record that says `failed`. A change that Microsoft has no words for leaves none.
 //! - A consent that there is already, and a batch of that name, are refused with code 3000 as well.
+//! - Another method at an address that is served is answered 405, as the service does, though Microsoft's .NET library asks
+//!   four times more then.
+//! - A transfer of new commerce is `InProgress` in the answer that makes it, as the one published sample has it, and
+//!   `Pending` to whoever asks later, as its states are described.
+//! - Events are sent to addresses of this machine alone, and without the service's signature.
 //! - Tokens are signed with ES256, where Entra has RS256: the key is made at every start, and that is quickly done.
 //! - What errors say in words is ours; status and code are what clients go by.
 
@@ -155,6 +160,8 @@ struct Shared {
     calls: Mutex<admin::RecentCalls>,
     trouble: Mutex<faults::InjectedTrouble>,
     limits: Mutex<limits::Windows>,
+    /// Events were noted that are to be sent.
+    noted: tokio::sync::Notify,
     /// Answers that hold a password, by request id: it is never written down.
     secrets: Mutex<replay::Secrets>,
 }
@@ -187,6 +194,7 @@ impl Sandbox {
                 calls: Mutex::default(),
                 trouble: Mutex::new(trouble),
                 limits: Mutex::default(),
+                noted: tokio::sync::Notify::new(),
                 secrets: Mutex::default(),
                 options,
             }),

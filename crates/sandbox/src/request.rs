@@ -1,5 +1,7 @@
 //! A request, read: the path in segments, the query, the headers that matter, and the body in one spelling.
 
+use std::net::IpAddr;
+
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method};
@@ -21,6 +23,8 @@ pub(super) struct HttpRequest {
     pub(super) own: String,
     /// Scheme and host that it was sent to: what addresses in answers begin with.
     pub(super) base: String,
+    /// The hosts that it names: in its target, and in its header.
+    hosts: Vec<String>,
     query: Vec<(String, String)>,
     headers: HeaderMap,
     /// The body as it came.
@@ -52,12 +56,11 @@ impl HttpRequest {
             let given = headers.get(name).and_then(|value| value.to_str().ok());
             given.map_or_else(|| clock.fresh_id().to_string(), |id| id.trim().to_owned())
         };
-        let named = headers.get("host").and_then(|value| value.to_str().ok());
-        let host = uri
-            .authority()
-            .map(Authority::as_str)
-            .or(named)
-            .filter(|host| is_host(host));
+        let named = headers.get_all("host").iter();
+        let named = named.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let target = uri.authority().map(|host| Authority::as_str(host).to_owned());
+        let hosts: Vec<String> = target.into_iter().chain(named).collect();
+        let host = hosts.first().filter(|host| is_host(host));
         let scheme = if arrival.secure { "https" } else { "http" };
         let base = host.map_or_else(
             || format!("{scheme}://{}", arrival.local),
@@ -65,6 +68,7 @@ impl HttpRequest {
         );
         Self {
             base,
+            hosts,
             segments: written.into_iter().map(decoded).collect(),
             own,
             query: pairs(uri.query().unwrap_or_default()),
@@ -118,14 +122,15 @@ impl HttpRequest {
     /// Whether it names this machine as its host, and comes from no page of another one: what browsers say of
     /// requests that a stranger's page has them make.
     pub(super) fn is_local(&self) -> bool {
-        let is_here = |origin: &str| {
-            let host = origin.split_once("://").map_or(origin, |(_, host)| host);
-            let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-            let name = if host.ends_with(']') { host } else { name };
-            ["localhost", "127.0.0.1", "[::1]"].contains(&name) || name.ends_with(".localhost")
+        let origins = self.headers.get_all("origin").iter();
+        let is_here = |origin: &axum::http::HeaderValue| {
+            let host = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+            host.is_some_and(|(_, host)| is_loopback(host))
         };
-        let origin = self.header("origin");
-        is_here(&self.base) && origin.is_none_or(is_here) && self.header("sec-fetch-site") != Some("cross-site")
+        let named = self.hosts.iter().filter(|host| !host.trim().is_empty());
+        named.into_iter().all(|host| is_loopback(host))
+            && origins.into_iter().all(is_here)
+            && self.header("sec-fetch-site") != Some("cross-site")
     }
 
     /// The members of a form.
@@ -147,6 +152,23 @@ fn is_host(name: &str) -> bool {
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte))
+}
+
+/// Whether a host, with a port or without, is this machine by its name or address.
+fn is_loopback(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address = name
+        .strip_prefix('[')
+        .map_or(Some(name), |address| address.strip_suffix(']'))
+        .and_then(|address| address.parse::<IpAddr>().ok());
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    is_host(&name)
+        && (name == "localhost"
+            || name.ends_with(".localhost")
+            || address.is_some_and(|address| address.to_canonical().is_loopback()))
 }
 
 fn pairs(text: &str) -> Vec<(String, String)> {
@@ -227,6 +249,14 @@ mod tests {
             ("127.0.0.1:8080", Some("http://localhost:8080"), true),
             ("[::1]:8080", None, true),
             ("[::1]", None, true),
+            ("LOCALHOST:8080", None, true),
+            ("localhost.:8080", None, true),
+            ("127.0.0.2", None, true),
+            ("[::ffff:127.0.0.1]:8080", None, true),
+            ("127.1", None, false),
+            ("0.0.0.0:8080", None, false),
+            ("127.0.0.1.attacker.example", None, false),
+            ("127.0.0.1:8080", Some("http://localhost@attacker.example"), false),
             ("attacker.example:8080", None, false),
             ("localhost.attacker.example", None, false),
             ("127.0.0.1:8080", Some("https://attacker.example"), false),
@@ -240,6 +270,20 @@ mod tests {
             let request = HttpRequest::new(head, Vec::new(), &here(true), &Clock::held(0));
             assert_eq!(request.is_local(), expected, "{host} {origin:?}");
             assert_eq!(request.base, format!("https://{host}"));
+        }
+        // What is no name of a host, two of them, and one in the target that is another than that in the header.
+        for (uri, hosts) in [
+            ("/sandbox", &["127.0.0.1@attacker.example"][..]),
+            ("/sandbox", &["127.0.0.1", "attacker.example"]),
+            ("http://127.0.0.1/sandbox", &["attacker.example"]),
+        ] {
+            let mut head = axum::http::Request::get(uri);
+            for host in hosts {
+                head = head.header("host", *host);
+            }
+            let head = head.body(()).expect("a request").into_parts().0;
+            let request = HttpRequest::new(head, Vec::new(), &here(true), &Clock::held(0));
+            assert!(!request.is_local(), "{uri} {hosts:?}");
         }
     }
 

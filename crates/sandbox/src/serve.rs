@@ -2,6 +2,7 @@
 //! time, and a connection can be cut in the middle.
 
 mod authority;
+mod quotes;
 
 use std::convert::Infallible;
 use std::io;
@@ -21,9 +22,10 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::Shared;
 use super::line::{Arrival, Connection, CutSwitch};
+use super::{Shared, webhooks};
 pub(super) use authority::Authority;
+use quotes::Quoted;
 
 /// How often it is looked whether somebody is still there who speaks HTTP/2.
 const ASK_EVERY: Duration = Duration::from_secs(60);
@@ -44,6 +46,7 @@ const HTTP_2: &[u8] = b"PRI";
 pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
     let local = listener.local_addr()?;
     let mut open = JoinSet::new();
+    open.spawn(webhooks::delivery::deliver(shared.clone(), stop.clone()));
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -122,8 +125,8 @@ where
         let (shared, arrival) = (shared.clone(), arrival.clone());
         async move { Ok::<Response<Body>, Infallible>(super::http::answer(&shared, &arrival, request).await) }
     });
-    let line = TokioIo::new(line);
     if second {
+        let line = TokioIo::new(line);
         let talking = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .keep_alive_interval(ASK_EVERY)
@@ -138,7 +141,7 @@ where
     let talking = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(patience)
-        .serve_connection(line, answer);
+        .serve_connection(TokioIo::new(Quoted::new(line)), answer);
     let mut talking = pin!(talking);
     tokio::select! {
         ended = talking.as_mut() => return Ok(ended?),

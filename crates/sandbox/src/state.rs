@@ -77,7 +77,12 @@ const WRITTEN: &[&str] = &[
     "%m/%d/%Y %H:%M",
     "%m/%d/%Y %I:%M %p",
     "%a, %d %b %Y %H:%M:%S GMT",
+    "%Y/%m/%d %H:%M:%S",
+    "%m-%d-%Y %H:%M:%S",
 ];
+
+/// How days are written besides that.
+const WRITTEN_DAYS: &[&str] = &["%m/%d/%Y", "%Y/%m/%d", "%m-%d-%Y"];
 
 /// A time as clients write it: with or without a zone, which then is UTC, or a day alone.
 pub(super) fn millis(text: &str) -> Option<i64> {
@@ -95,15 +100,15 @@ pub(super) fn millis(text: &str) -> Option<i64> {
     if let Ok(zoned) = jiff::Zoned::strptime("%m/%d/%Y %H:%M:%S %:z", text) {
         return Some(zoned.timestamp().as_millisecond());
     }
-    let day = || jiff::civil::Date::strptime("%m/%d/%Y", text).map(|day| day.at(0, 0, 0, 0));
+    let mut days = WRITTEN_DAYS.iter();
     let local: jiff::civil::DateTime = text
         .parse()
         .or_else(|error| {
             let mut read = WRITTEN.iter().map(|form| jiff::civil::DateTime::strptime(form, text));
             read.find(Result::is_ok).unwrap_or(Err(error))
         })
-        .or_else(|_| day())
-        .ok()?;
+        .ok()
+        .or_else(|| days.find_map(|form| Some(jiff::civil::Date::strptime(form, text).ok()?.at(0, 0, 0, 0))))?;
     let zoned = local.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
     Some(zoned.timestamp().as_millisecond())
 }
@@ -140,7 +145,11 @@ mod tests {
         assert_eq!(millis("1970-01-02T02:00:00 02:00"), Some(86_400_000));
         assert_eq!(millis("01/02/1970 02:00:00 +02:00"), Some(86_400_000));
         assert_eq!(millis("Fri, 02 Jan 1970 00:00:00 GMT"), Some(86_400_000));
+        assert_eq!(millis("1970/01/02"), Some(86_400_000));
+        assert_eq!(millis("01-02-1970"), Some(86_400_000));
+        assert_eq!(millis("1970/01/02 00:00:01"), Some(86_401_000));
         assert_eq!(millis("13/13/1970"), None);
+        assert_eq!(millis("13-13-1970"), None);
         assert_eq!(millis("soon"), None);
     }
 

@@ -29,6 +29,9 @@ pub(super) fn shown(call: &Call<'_>, customer: &Resource, subscription: &Resourc
     let own = format!("/customers/{}/subscriptions", customer.text("id"));
     body["links"] = of_offer(customer, subscription.text("offerId"));
     body["links"]["self"] = link(&format!("{own}/{id}"));
+    if !subscription.text("entitlementId").is_empty() {
+        body["links"]["entitlement"] = link(&format!("/customers/{}/entitlements", customer.text("id")));
+    }
     if let Some(parent) = body.get("parentSubscriptionId").and_then(Json::as_str) {
         body["links"]["parentSubscription"] = link(&format!("{own}/{parent}"));
     }
@@ -72,6 +75,11 @@ pub(super) fn of_offer(customer: &Resource, offer: &str) -> Json {
         }),
         None => json!({ "offer": there(format!("offers/{offer}")) }),
     }
+}
+
+/// Whether it is in use as an add-on to the one of that id.
+pub(super) fn is_add_on_to(subscription: &Resource, parent: &str) -> bool {
+    subscription.text("status") == "active" && subscription.text("parentSubscriptionId").eq_ignore_ascii_case(parent)
 }
 
 /// Those of a customer that the caller sold, deleted ones included.

@@ -212,19 +212,28 @@ fn lines(call: &mut Call<'_>, customer: &Resource, given: &Json) -> Result<Json,
             let text = format!("Transfer {other} has it already.");
             return Err(refuse(409, 900_101, text));
         }
-        lines.push(json!({
-            // Several lines share a number; nobody knows what for.
-            "id": 0,
-            "subscriptionId": found.text("id"),
-            "offerId": found.text("offerId"),
-            "billingCycle": found.text("billingCycle"),
-            "friendlyName": found.text("friendlyName"),
-            "quantity": found.int("quantity"),
-            "partnerIdOnRecord": json::text(item, "partnerIdOnRecord"),
-            "addonItems": [],
-        }));
+        let add_ons = own
+            .iter()
+            .filter(|one| subscriptions::is_add_on_to(one, found.text("id")));
+        let mut line = line_of(found);
+        line["partnerIdOnRecord"] = json::text(item, "partnerIdOnRecord").into();
+        line["addonItems"] = add_ons.map(line_of).collect();
+        lines.push(line);
     }
     Ok(lines.into())
+}
+
+/// What a transfer says of a subscription.
+fn line_of(subscription: &Resource) -> Json {
+    json!({
+        // Several lines share a number; nobody knows what for.
+        "id": 0,
+        "subscriptionId": subscription.text("id"),
+        "offerId": subscription.text("offerId"),
+        "billingCycle": subscription.text("billingCycle"),
+        "friendlyName": subscription.text("friendlyName"),
+        "quantity": subscription.int("quantity"),
+    })
 }
 
 fn save(call: &mut Call<'_>, transfer: &mut Resource) -> Result<(), Refused> {

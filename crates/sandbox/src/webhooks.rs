@@ -1,4 +1,6 @@
-//! The address to which events are to be sent. The address is kept and told; the sandbox calls nobody.
+//! The address to which events are to be sent, and what became of the events.
+
+pub(crate) mod delivery;
 
 use serde_json::{Value as Json, json};
 
@@ -6,6 +8,8 @@ use super::call::Call;
 use super::record::Resource;
 use super::reply::{HttpReply, ReplyResult, bad_member, refuse};
 use super::{documents, json};
+use delivery::Event;
+use tenantry_foundation::db::DbError;
 
 const REGISTRATION: &str = "webhook";
 const VALIDATION: &str = "webhook_validation";
@@ -34,14 +38,14 @@ pub(super) fn events(_: &mut Call<'_>) -> ReplyResult {
     Ok(HttpReply::ok(json!(EVENTS)))
 }
 
-fn own(call: &mut Call<'_>) -> Result<Option<Resource>, super::reply::Refused> {
+fn registration(call: &mut Call<'_>) -> Result<Option<Resource>, DbError> {
     let partner = call.caller.partner.to_string();
-    Ok(documents::find(call.tx, REGISTRATION, NOBODY, &partner)?)
+    documents::find(call.tx, REGISTRATION, NOBODY, &partner)
 }
 
 /// `GET webhooks/v1/registration`.
 pub(super) fn get(call: &mut Call<'_>) -> ReplyResult {
-    let found = own(call)?;
+    let found = registration(call)?;
     let found = found.ok_or_else(|| refuse(404, 600_007, "The partner has registered no address."))?;
     Ok(HttpReply::ok(found.body))
 }
@@ -58,7 +62,7 @@ pub(super) fn register(call: &mut Call<'_>) -> ReplyResult {
     if wanted.is_empty() || !wanted.iter().all(known) {
         return Err(bad_member("webhookEvents", "has to name events that there are"));
     }
-    let there = own(call)?;
+    let there = registration(call)?;
     if there.is_none() && call.request.method == axum::http::Method::PUT {
         return Err(refuse(404, 600_007, "The partner has registered no address."));
     }
@@ -77,19 +81,26 @@ pub(super) fn register(call: &mut Call<'_>) -> ReplyResult {
     Ok(HttpReply::ok(body))
 }
 
-/// `POST webhooks/v1/registration/validationEvents`: a trial event, which is noted and not sent.
+/// `POST webhooks/v1/registration/validationEvents`: a trial event.
 pub(super) fn validate(call: &mut Call<'_>) -> ReplyResult {
-    let registered = own(call)?;
+    let registered = registration(call)?;
     let registered = registered.ok_or_else(|| refuse(404, 600_007, "The partner has registered no address."))?;
     let (id, guid) = call.fresh()?;
     let body = json!({
         "correlationId": guid,
         "partnerId": call.caller.partner,
-        "status": "completed",
+        "status": "started",
         "callbackUrl": registered.body["webhookUrl"],
         "results": [],
     });
     documents::write(call.tx, VALIDATION, &guid, &Resource::new(id, NOBODY, body))?;
+    let event = Event {
+        name: "test-created",
+        resource: "test",
+        uri: format!("/webhooks/v1/registration/validationEvents/{guid}"),
+        validation: &guid,
+    };
+    delivery::note(call, &event)?;
     Ok(HttpReply::ok(json!({ "correlationId": guid })))
 }
 
@@ -98,4 +109,32 @@ pub(super) fn validation(call: &mut Call<'_>) -> ReplyResult {
     let id = call.places.first().cloned().unwrap_or_default();
     let found = documents::find(call.tx, VALIDATION, NOBODY, &id)?;
     Ok(HttpReply::ok(found.ok_or_else(|| refuse(404, 1000, "Not found"))?.body))
+}
+
+/// Notes the event that a change is, by the words of its audit record, if it is one.
+pub(super) fn after(call: &mut Call<'_>, words: (&str, &str)) -> Result<(), DbError> {
+    let customer = call.places.first().cloned().unwrap_or_default();
+    let (name, resource, uri) = match words {
+        ("subscription", _) => {
+            let id = call.places.get(1).cloned().unwrap_or_default();
+            (
+                "subscription-updated",
+                "subscription",
+                format!("/v1/customers/{customer}/subscriptions/{id}"),
+            )
+        }
+        ("partner_customer_dap", _) => (
+            "dap-admin-relationship-terminated",
+            "customer",
+            format!("/v1/customers/{customer}"),
+        ),
+        _ => return Ok(()),
+    };
+    let event = Event {
+        name,
+        resource,
+        uri,
+        validation: "",
+    };
+    delivery::note(call, &event)
 }

@@ -133,8 +133,33 @@ fn every_operation_is_served_or_there_is_a_reason() {
     );
 }
 
+#[test]
+fn every_published_operation_is_listed() {
+    let Some(facts) = crate::facts::directory() else { return };
+    let lines = lines();
+    let listed: BTreeSet<_> = lines.iter().map(|line| (line.method, bare(line.path))).collect();
+    let published = crate::place::read(facts.join("operations.tsv"));
+    let mut seen = 0;
+    for line in published.lines().skip(1) {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let [_, method, path, ..] = columns.as_slice() else {
+            continue;
+        };
+        let path = path.split('?').next().and_then(|path| path.strip_prefix("/v1/"));
+        let Some(path) = path.filter(|path| *path != "*") else {
+            continue;
+        };
+        assert!(
+            listed.contains(&(*method, bare(&path.to_ascii_lowercase()))),
+            "{method} {path}"
+        );
+        seen += 1;
+    }
+    assert!(seen > 70, "{seen}");
+}
+
 /// A customer who has something of everything, and the names of it.
-async fn furnished(here: &Here) -> BTreeMap<&'static str, String> {
+pub(super) async fn furnished(here: &Here) -> BTreeMap<&'static str, String> {
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let mut names = BTreeMap::new();
     let mut new = super::new_customer("alpha");
@@ -173,7 +198,7 @@ async fn furnished(here: &Here) -> BTreeMap<&'static str, String> {
         "transfer",
         text(&here.post(&format!("{path}/transfers"), &transfer).await.is(201).json()["id"]),
     );
-    let batch = json!({ "batchId": "b", "devices": [{ "serialNumber": "S1" }] });
+    let batch = json!({ "batchId": "b", "devices": [{ "serialNumber": "S1" }, { "serialNumber": "FAIL1" }] });
     let taken = here.post(&format!("{path}/deviceBatches"), &batch).await.is(202);
     names.insert(
         "upload",
@@ -183,10 +208,10 @@ async fn furnished(here: &Here) -> BTreeMap<&'static str, String> {
     let device = here.get(&format!("{path}/deviceBatches/b/devices")).await.json();
     names.insert("device", text(&device["items"][0]["id"]));
     let policy = json!({ "name": "p", "policySettings": [] });
-    names.insert(
-        "policy",
-        text(&here.post(&format!("{path}/policies"), &policy).await.is(201).json()["id"]),
-    );
+    let policy = text(&here.post(&format!("{path}/policies"), &policy).await.is(201).json()["id"]);
+    let given = json!({ "devices": [{ "id": names["device"], "policies": [{ "key": "OOBE", "value": policy }] }] });
+    here.patch(&format!("{path}/DevicePolicyUpdates"), &given).await.is(202);
+    names.insert("policy", policy);
     names.insert("application", super::fresh_id());
     let consent = json!({ "applicationId": names["application"], "applicationGrants": [{ "enterpriseApplicationId": "x", "scope": "y" }] });
     here.post(&format!("{path}/applicationconsents"), &consent)

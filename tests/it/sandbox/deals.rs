@@ -277,3 +277,35 @@ async fn a_batch_is_answered_202_with_a_relative_location_and_is_finished_with_i
     assert_eq!(format!("/v1{}", taken.header("location")), subscription);
     assert_eq!(here.get(&subscription).await.json()["quantity"], 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn add_ons_go_with_what_they_are_added_to() {
+    let mut here = Here::new().await;
+    let customer = here.customer("alpha").await;
+    let path = format!("/v1/customers/{customer}");
+    let id = |path: &str| path.rsplit('/').next().expect("an id").to_owned();
+    let base = id(&here
+        .subscription_to("031c9e47-4802-4248-838e-778fb1d2cc05", &customer, 5)
+        .await);
+    let add_on = json!({ "lineItems": [{
+        "offerId": "2828be95-46ba-4f91-b2fd-0bef192ecf60", "quantity": 2, "parentSubscriptionId": base,
+    }] });
+    here.post(&format!("{path}/orders"), &add_on).await.is(201);
+    let body = json!({ "targetPartnerTenantId": OTHER_PARTNER, "lineItems": [{ "subscriptionId": base }] });
+    let made = here.post(&format!("{path}/transfers"), &body).await.is(201).json();
+    assert_eq!(made["lineItems"][0]["addonItems"][0]["quantity"], 2);
+    here.as_partner(Some(OTHER_PARTNER)).await;
+    let accept = format!("{path}/transfers/{}/accept", made["id"].as_str().expect("an id"));
+    let answer = here.post(&accept, &json!({})).await.is(200).json();
+    assert_eq!(answer["orders"].as_array().map(Vec::len), Some(2));
+    let own = here.get(&format!("{path}/subscriptions")).await.json();
+    let [base, add_on] = own["items"].as_array().expect("items").as_slice() else {
+        panic!("{own}")
+    };
+    assert_eq!(add_on["parentSubscriptionId"], base["id"]);
+    assert_eq!(add_on["quantity"], 2);
+    here.as_partner(None).await;
+    let left = here.get(&format!("{path}/subscriptions")).await.json();
+    let mut left = left["items"].as_array().expect("items").iter();
+    assert!(left.all(|one| one["status"] == "deleted"));
+}

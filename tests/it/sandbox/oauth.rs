@@ -321,3 +321,29 @@ async fn https_is_spoken_at_the_same_port_in_both_versions_of_http() {
         (reqwest::Version::HTTP_2, 200)
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_and_a_password_get_the_token_of_a_user() {
+    let here = Here::new().await;
+    let asked = "grant_type=password&client_id=app&username=admin%40contoso.example&password=any&resource=";
+    let path = "/contoso.onmicrosoft.com/oauth2/token";
+    let ours = format!("{asked}https%3A%2F%2Fapi.partnercenter.microsoft.com");
+    let answer = form(&here, path, &ours).await.is(200).json();
+    let token = answer["access_token"].as_str().expect("a token");
+    let users = here
+        .client
+        .get(format!("{}/v1/profiles/mpn", here.base))
+        .bearer_auth(token);
+    Here::send(users).await.is(200);
+    // That is for another service, and the same is told as with any other grant.
+    let theirs = form(&here, path, &format!("{asked}https%3A%2F%2Fgraph.windows.net")).await;
+    let answer = theirs.is(200).json();
+    let token = answer["access_token"].as_str().expect("a token");
+    let customers = here
+        .client
+        .get(format!("{}/v1/customers", here.base))
+        .bearer_auth(token);
+    assert_eq!(Here::send(customers).await.refusal(), (401, 900_420));
+    let nobody = form(&here, path, "grant_type=password&client_id=app&username=admin").await;
+    assert_eq!(nobody.is(400).json()["error_codes"], json!([900_144]));
+}

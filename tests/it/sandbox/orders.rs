@@ -140,6 +140,13 @@ async fn azure_is_billed_by_what_is_used() {
             .as_str()
             .is_some_and(|uri| uri.ends_with("/MS-AZR-0145P?country=US"))
     );
+    // So is what the catalogue has not, whatever the customer calls it.
+    let other = json!({ "offerId": "MS-AZR-0148P", "friendlyName": "mine" });
+    let (_, other) = ordered(&here, &path, other).await;
+    assert_eq!(
+        (&other["offerName"], &other["friendlyName"]),
+        (&json!("Microsoft Azure"), &json!("mine"))
+    );
     let (_, plan) = ordered(&here, &path, json!({ "offerId": "DZH318Z0BPS6:0001:DZH318Z0BMXB" })).await;
     assert_eq!(
         (&plan["productType"]["id"], &plan["billingType"]),
@@ -156,7 +163,7 @@ async fn azure_is_billed_by_what_is_used() {
         .await
         .is(200)
         .json();
-    assert_eq!(own["totalCount"], 2);
+    assert_eq!(own["totalCount"], 3);
     let budget = format!("{path}/usagebudget");
     assert_eq!(
         here.patch(&budget, &json!({ "amount": -1 })).await.refusal(),

@@ -32,7 +32,7 @@ async fn tokens_have_numbers_as_strings_or_as_numbers_and_refresh_tokens_rotate(
     let app = here.log_in("common", APP_ONLY).await.json();
     assert!(app.get("refresh_token").is_none());
     let wrong = here
-        .log_in("common", "grant_type=password&client_id=app")
+        .log_in("common", "grant_type=implicit&client_id=app")
         .await
         .is(400)
         .json();
@@ -285,4 +285,68 @@ async fn answers_have_a_byte_order_mark_unknown_words_times_without_zone_or_noth
     Here::send(here.request("POST", "/v1/customers").body(marked))
         .await
         .is(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_none_is_told_from_one_that_is_too_large() {
+    let here = Here::new().await;
+    let host = here.base.trim_start_matches("http://");
+    let head = format!("POST /v1/customers HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+    for (rest, status) in [
+        ("Transfer-Encoding: chunked\r\n\r\nzz\r\n".to_owned(), "400"),
+        (
+            format!("Content-Length: 5000000\r\n\r\n{}", "a".repeat(5_000_000)),
+            "413",
+        ),
+    ] {
+        let mut line = tokio::net::TcpStream::connect(host).await.expect("a line");
+        let (mut read, mut write) = line.split();
+        let text = format!("{head}{rest}");
+        // Not all of it is taken any more once it is too much.
+        let sending = tokio::io::AsyncWriteExt::write_all(&mut write, text.as_bytes());
+        let mut said = [0; 12];
+        let reading = tokio::io::AsyncReadExt::read_exact(&mut read, &mut said);
+        let (_, got) = tokio::join!(sending, reading);
+        got.expect("an answer");
+        assert!(said.ends_with(status.as_bytes()), "{}", String::from_utf8_lossy(&said));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_is_read_with_its_quotation_marks_as_they_are() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let here = Here::new().await;
+    here.customer("alpha").await;
+    here.customer("beta").await;
+    let host = here.base.trim_start_matches("http://");
+    let mut line = tokio::net::TcpStream::connect(host).await.expect("a line");
+    let head = format!("HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\n", here.token());
+    let mut ask = async |request: String, end: &str| {
+        line.write_all(request.as_bytes()).await.expect("sent");
+        let mut said = String::new();
+        while !said.contains(end) {
+            let mut some = [0; 4096];
+            let got = line.read(&mut some).await.expect("an answer");
+            assert_ne!(got, 0, "{said}");
+            said.push_str(&String::from_utf8_lossy(&some[..got]));
+        }
+        said
+    };
+    // More than once on the same connection, and a body that waits to be asked for keeps its own.
+    for name in ["alpha", "beta"] {
+        let query = format!("{{\"Field\":\"CompanyName\",\"Value\":\"{name}\",\"Operator\":\"starts_with\"}}");
+        let said = ask(
+            format!("GET /v1/customers?size=5&filter={query} {head}\r\n"),
+            "\"totalCount\":1}",
+        )
+        .await;
+        assert!(said.contains(&format!("{name} Ltd")), "{said}");
+    }
+    let address = json!({ "addressLine1": "1 Main Street", "city": "Seattle", "state": "WA", "postalCode": "98101", "country": "US" });
+    let address = address.to_string();
+    let length = address.len();
+    let head = format!("POST /v1/validations/address {head}Expect: 100-continue\r\nContent-Length: {length}\r\n\r\n");
+    ask(head, "100 Continue").await;
+    let said = ask(address, "VerifiedShippable").await;
+    assert!(said.contains("200 OK") && said.contains("\"Seattle\""), "{said}");
 }

@@ -123,6 +123,15 @@ fn ask(shared: &Shared, form: &TokenForm, client: &str, endpoint: &Endpoint, now
     };
     match form.get("grant_type") {
         "client_credentials" => Ok(asked(false, endpoint.partner(), "", "")),
+        // Whoever names a user is taken for that user: no password is known here.
+        "password" => {
+            if form.get("username").is_empty() || form.get("password").is_empty() {
+                return Err(missing(
+                    "The request body must contain the parameters 'username' and 'password'.",
+                ));
+            }
+            Ok(asked(true, endpoint.partner(), "", ""))
+        }
         "refresh_token" => {
             let given = form.get("refresh_token");
             if given.is_empty() {

@@ -119,7 +119,13 @@ pub(crate) fn body(new: &NewSubscription<'_>, guid: &str) -> Json {
     let product = catalogue::by_offer(new.offer);
     let sort = catalogue::sort_of(new.offer);
     let first = |texts: &[&str]| (*texts.iter().find(|text| !text.is_empty()).unwrap_or(&"")).to_owned();
-    let name = product.map_or("", |product| product.name);
+    // Whatever is billed as Azure is called that.
+    let unnamed = if sort == ProductSort::AzureLegacy {
+        "Microsoft Azure"
+    } else {
+        ""
+    };
+    let name = product.map_or(unnamed, |product| product.name);
     let (day, second) = ends(new);
     let by_use = new.terms.term.is_empty();
     let mut body = json!({

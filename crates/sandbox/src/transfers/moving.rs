@@ -1,4 +1,5 @@
-//! Effects of an agreed transfer: the target gets new subscriptions, and the source's are deleted.
+//! Effects of an agreed transfer: the target gets new subscriptions, and the source's are deleted. Add-ons go with what they
+//! are added to.
 
 use serde_json::{Value as Json, json};
 
@@ -28,13 +29,28 @@ pub(super) fn carry_out(call: &mut Call<'_>, customer: &Resource, transfer: &mut
             let text = format!("Subscription {id} cannot be transferred as it is.");
             line["status"] = "Failed".into();
             line["transferError"] = text.clone().into();
-            errors.push(json!({ "transferGroupId": number.to_string(), "code": 800_078, "description": text }));
+            let mut failed = line.clone();
+            failed["entitlementId"] = id.as_str().into();
+            failed["sourceSubscriptionId"] = id.as_str().into();
+            errors.push(json!({
+                "transferGroupId": number.to_string(),
+                "lineItems": [failed],
+                "code": 800_078,
+                "description": text,
+                "attributes": { "objectType": "TransferError" },
+            }));
             continue;
         };
-        let order = move_one(call, customer, transfer, source)?;
+        let order = move_one(call, customer, transfer, source, "")?;
+        let parent = json::text(&order["lineItems"][0], "subscriptionId").to_owned();
         line["status"] = "Complete".into();
         line["orderId"] = order["id"].clone();
         made.push(order);
+        let rest = "WHERE t.customer = $1 ORDER BY t.id";
+        let all = record::select(call.tx, &SUBSCRIPTION, rest, &[customer.id.into()])?;
+        for add_on in all.into_iter().filter(|one| subscriptions::is_add_on_to(one, &id)) {
+            made.push(move_one(call, customer, transfer, add_on, &parent)?);
+        }
     }
     let status = if errors.is_empty() {
         "Complete"
@@ -50,11 +66,13 @@ pub(super) fn carry_out(call: &mut Call<'_>, customer: &Resource, transfer: &mut
     Ok(answer)
 }
 
+/// Moves a subscription, as an add-on to the new one of that id if there is one.
 fn move_one(
     call: &mut Call<'_>,
     customer: &Resource,
     transfer: &Resource,
     mut source: Resource,
+    parent: &str,
 ) -> Result<Json, Refused> {
     let seats = subscriptions::seats(&source);
     source.put("status", "deleted");
@@ -73,6 +91,9 @@ fn move_one(
     let rest = "WHERE t.subscription_id = $1";
     for mut one in record::select(call.tx, &SUBSCRIPTION, rest, &[new.into()])? {
         one.put("sourceSubscriptionId", source.text("id"));
+        if !parent.is_empty() {
+            one.put("parentSubscriptionId", parent);
+        }
         record::update(call.tx, &SUBSCRIPTION, &mut one)?;
     }
     Ok(order)

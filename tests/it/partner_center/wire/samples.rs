@@ -1,7 +1,5 @@
-//! Against the samples and the Swagger that are published, where somebody has them: `TENANTRY_PARTNER_CENTER_FACTS` names a
-//! directory with `samples/OPERATION/*.json`, an index of them in `samples/INDEX.tsv` (operation, method, path, file, source,
-//! status), and `swagger/*.json`. None of it is ours to keep here; without it there is nothing to compare, and what
-//! our own values can show is shown in `wire`.
+//! Against the samples and the Swagger that are published, where somebody has them. Without them there is nothing to compare,
+//! and what our own values can show is shown in `wire`.
 
 use std::path::{Path, PathBuf};
 
@@ -12,12 +10,9 @@ use tenantry_store::Verdict;
 
 use super::server::{CUSTOMER, Says, USER, Wire, list};
 use super::{GAMMA, one_user};
+use crate::facts::{directory as facts, index, parse, sample};
 use crate::partner_center::USERS;
 use crate::place::read;
-
-fn facts() -> Option<PathBuf> {
-    std::env::var_os("TENANTRY_PARTNER_CENTER_FACTS").map(PathBuf::from)
-}
 
 /// The JSON files of an operation whose names begin so.
 fn samples(operation: &str, begin: &str) -> Vec<Value> {
@@ -35,10 +30,6 @@ fn samples(operation: &str, begin: &str) -> Vec<Value> {
 
 fn is_json(name: &str) -> bool {
     Path::new(name).extension() == Some("json".as_ref())
-}
-
-fn parse(text: &str) -> Value {
-    serde_json::from_str(text.trim_start_matches('\u{feff}')).expect("JSON")
 }
 
 /// A server whose answers to what ends so are these.
@@ -82,19 +73,17 @@ const WHOLE_CUSTOMER: &str = concat!("GET /v1/customers/", "c0ffee00-0001-4000-8
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_say_what_they_say() {
     let Some(facts) = facts() else { return };
-    let index = read(facts.join("samples/INDEX.tsv"));
     let mut seen = 0;
-    for line in index.lines().skip(1) {
-        let columns: Vec<&str> = line.split('\t').collect();
-        let [_, _, _, file, _, status, ..] = columns.as_slice() else {
+    for one in index(&facts) {
+        let file = one.file.as_str();
+        let Ok(status) = one.status.parse::<u16>() else {
             continue;
         };
-        let Ok(status) = status.parse::<u16>() else { continue };
-        if status < 400 || !is_json(file) || file.starts_with("graph") {
+        if status < 400 {
             continue;
         }
         seen += 1;
-        let body = parse(&read(facts.join("samples").join(file)));
+        let body = sample(&facts, file);
         let (code, said) = (
             body["code"].to_string(),
             ["/description", "/message"].map(|name| text(&body, name).to_owned()),
