@@ -12,6 +12,7 @@
 #[path = "contention/history.rs"]
 mod history;
 #[path = "contention/office.rs"]
+#[expect(dead_code, reason = "the other benchmark uses more of it")]
 mod office;
 
 use std::process::{Command, Stdio};

@@ -7,6 +7,7 @@ use tenantry_ledger::{
     BatchTurn, ChangeSet, Claim, InTheWay, Job, JobState, Ledger, Together, WaitingBatch, takes_effect,
 };
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 use super::reload;
 use super::together::{close_all, queued};
@@ -83,9 +84,10 @@ on_both! {
         let (first, second) = (claim(&ledger, "one").await, claim(&ledger, "other").await);
         let turn = first[0].turn.expect("a turn");
         let ((begun, has_begun), (go_on, goes_on)) = (oneshot::channel(), mpsc::channel::<()>());
-        let effect = {
+        let mut effect = JoinSet::new();
+        {
             let db = ledger.db().clone();
-            tokio::spawn(async move {
+            effect.spawn(async move {
                 let taken = db.write(move |tx| {
                     takes_effect(tx, turn)?;
                     // What was sent goes out with the next statement.
@@ -95,31 +97,32 @@ on_both! {
                     tx.exec("DELETE FROM batches WHERE turn = $1", &[turn.number.into()])
                 });
                 taken.await.expect("it takes effect")
-            })
-        };
+            });
+        }
         has_begun.await.expect("it begins");
         let other = waiting(&second, ChangeSet::all());
         let after = ledger.in_the_way_after(&other, turn.number).await.expect("asked");
         assert_eq!(after, at_work(&first), "it takes its time");
-        let asking = {
+        let mut asking = JoinSet::new();
+        {
             let (ledger, other) = (ledger.clone(), other.clone());
-            tokio::spawn(async move {
+            asking.spawn(async move {
                 loop {
                     match ledger.in_the_way_after(&other, turn.number).await.expect("asked") {
                         InTheWay::One(_) => tokio::task::yield_now().await,
                         answer => return answer,
                     }
                 }
-            })
-        };
+            });
+        }
         if !place.url.starts_with("sqlite") {
             let waits = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = 8026016 AND NOT granted
                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
             while ledger.db().write_apart(|tx| tx.query(waits, &[])).await.expect("asked").is_empty() {}
         }
         go_on.send(()).expect("it waits");
-        assert_eq!(effect.await.expect("ended"), 1);
-        assert_eq!(asking.await.expect("ended"), InTheWay::Nothing);
+        assert_eq!(effect.join_next().await.expect("begun").expect("ended"), 1);
+        assert_eq!(asking.join_next().await.expect("begun").expect("ended"), InTheWay::Nothing);
     }
 
     async fn chunks_of_one_job_go_beside_each_other(place: Place) {
