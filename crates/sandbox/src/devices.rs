@@ -53,7 +53,7 @@ pub(super) fn list(call: &mut Call<'_>) -> ReplyResult {
     Ok(HttpReply::ok(collection(call, items)))
 }
 
-/// What becomes of every upload.
+/// The status of every upload.
 fn upload_status(call: &Call<'_>) -> &'static str {
     if call.shared.has(Quirk::StuckBatches) {
         "processing"

@@ -1,4 +1,4 @@
-//! The address to which events are to be sent, and what became of the events.
+//! The address to which events are to be sent, and the outcome of trial events.
 
 pub(crate) mod delivery;
 

@@ -47,7 +47,7 @@ async fn an_address_for_events_is_registered() {
     assert_eq!(here.get("/v1/webhooks/registration").await.status, 404);
 }
 
-/// What became of a trial event.
+/// The outcome of a trial event.
 async fn validated(here: &Here, path: &str) -> Value {
     for _ in 0..400 {
         let trial = here.get(path).await.is(200).json();
