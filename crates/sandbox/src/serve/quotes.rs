@@ -1,6 +1,6 @@
 //! Quotation marks in the address of a request. The standard wants them encoded, and the HTTP library refuses a request where they are not;
 //! but people write filters with them on command lines. So they are encoded on their way in, in first lines of HTTP/1.1
-//! and nowhere else. A connection that begins as HTTP/2 does is left as it is.
+//! and nowhere else.
 
 use std::io;
 use std::pin::Pin;
@@ -9,8 +9,6 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 const ENCODED: &[u8] = b"%22";
-/// What HTTP/2 begins with; no method of HTTP/1.1 does.
-const HTTP_2: &[u8] = b"PRI";
 const AT_ONCE: usize = 8192;
 
 /// Where in a request the next bytes are.
@@ -27,9 +25,6 @@ enum RequestPart {
 pub(super) struct Quoted<S> {
     line: S,
     part: RequestPart,
-    /// Whether something has come.
-    has_begun: bool,
-    is_http_2: bool,
     read: Vec<u8>,
     /// How much of what was read has been handed on.
     handed: usize,
@@ -40,8 +35,6 @@ impl<S> Quoted<S> {
         Self {
             line,
             part: RequestPart::Start,
-            has_begun: false,
-            is_http_2: false,
             read: Vec::new(),
             handed: 0,
         }
@@ -82,7 +75,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Quoted<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.handed == this.read.len() {
-            if this.is_http_2 || this.part == RequestPart::Rest {
+            if this.part == RequestPart::Rest {
                 return Pin::new(&mut this.line).poll_read(cx, buf);
             }
             let mut bytes = [0; AT_ONCE];
@@ -91,8 +84,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for Quoted<S> {
             if got.filled().is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            this.is_http_2 = !this.has_begun && got.filled().starts_with(HTTP_2);
-            this.has_begun = true;
             (this.read, this.part) = encoded(this.part, got.filled());
             this.handed = 0;
         }
@@ -121,28 +112,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Quoted<S> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
     use super::*;
-
-    #[tokio::test]
-    async fn what_is_http_2_is_left_as_it_is() {
-        for (preface, expected) in [
-            ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "AB\"c\""),
-            ("GET / HTTP/1.1\r\n\r\n", "AB%22c%22"),
-        ] {
-            let (mut client, server) = tokio::io::duplex(256);
-            let mut server = Quoted::new(server);
-            let mut got = [0; 64];
-            client.write_all(preface.as_bytes()).await.expect("sent");
-            let length = server.read(&mut got).await.expect("read");
-            assert_eq!(&got[..length], preface.as_bytes());
-            server.write_all(b"SETTINGS").await.expect("answered");
-            client.write_all(b"AB\"c\"").await.expect("sent");
-            let length = server.read(&mut got).await.expect("read");
-            assert_eq!(&got[..length], expected.as_bytes());
-        }
-    }
 
     #[test]
     fn first_lines_alone_are_changed_however_they_come() {
