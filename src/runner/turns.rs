@@ -249,7 +249,7 @@ impl Runner {
                     return Ok(came);
                 }
                 InTheWay::One(other) => next_after = Some(other),
-                InTheWay::Several(_) => next_after = None,
+                InTheWay::Several => next_after = None,
                 InTheWay::Left => {
                     left += 1;
                     next_after = None;

@@ -121,8 +121,8 @@ pub enum InTheWay {
     Nothing,
     /// The batch of this turn is at work.
     One(i64),
-    /// So many are at work.
-    Several(usize),
+    /// Several are at work.
+    Several,
     /// Somebody died, and nobody has taken up what they left.
     Left,
 }
@@ -426,7 +426,7 @@ fn in_the_way(tx: &mut dyn Tx, waiting: &WaitingBatch, now: i64) -> Result<InThe
     }
     Ok(match at_work.as_slice() {
         [turn] => InTheWay::One(*turn),
-        [_, _, ..] => InTheWay::Several(at_work.len()),
+        [_, _, ..] => InTheWay::Several,
         [] if is_left => InTheWay::Left,
         [] => InTheWay::Nothing,
     })

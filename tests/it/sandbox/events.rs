@@ -22,15 +22,7 @@ async fn an_address_for_events_is_registered() {
         here.get(path).await.is(200).json()["webhookEvents"],
         json!(["subscription-updated"])
     );
-    let tried = here
-        .post(&format!("{path}/validationEvents"), &json!({}))
-        .await
-        .is(200)
-        .json();
-    let own = format!(
-        "{path}/validationEvents/{}",
-        tried["correlationId"].as_str().expect("an id")
-    );
+    let own = trial(&here, path).await;
     assert_eq!(
         here.get(&own).await.is(200).json()["callbackUrl"],
         "https://hooks.example/in"
@@ -45,6 +37,17 @@ async fn an_address_for_events_is_registered() {
         (400, 3000)
     );
     assert_eq!(here.get("/v1/webhooks/registration").await.status, 404);
+}
+
+/// Asks for a trial event; where its outcome is told.
+async fn trial(here: &Here, path: &str) -> String {
+    let tried = here
+        .post(&format!("{path}/validationEvents"), &json!({}))
+        .await
+        .is(200)
+        .json();
+    let id = tried["correlationId"].as_str().expect("an id");
+    format!("{path}/validationEvents/{id}")
 }
 
 /// The outcome of a trial event.
@@ -135,14 +138,6 @@ async fn events_reach_an_address_of_this_machine() {
 
     let nobody = json!({ "webhookUrl": "http://127.0.0.1:9/", "webhookEvents": ["test-created"] });
     here.call("PUT", path, &nobody).await.is(200);
-    let tried = here
-        .post(&format!("{path}/validationEvents"), &json!({}))
-        .await
-        .is(200)
-        .json();
-    let own = format!(
-        "{path}/validationEvents/{}",
-        tried["correlationId"].as_str().expect("an id")
-    );
+    let own = trial(&here, path).await;
     assert_eq!(validated(&here, &own).await["systemError"], true);
 }
