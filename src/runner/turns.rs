@@ -2,8 +2,7 @@
 //!
 //! Batches of this worker know of each other here, so that one waits for the other without asking the database. What other workers have in
 //! hand is asked of the ledger, just before a batch takes effect, and again and again while something is in the way. What was
-//! read of the store before a batch had to wait may be out of date then, and is read anew. Others are not asked about once more
-//! after that, unless more is to be changed than before: what is claimed later has a later turn.
+//! read of the store before a batch had to wait may be out of date then, and is read anew.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,8 +33,6 @@ pub(super) struct Turns {
     batches: Mutex<BTreeMap<BatchTurn, BatchHere>>,
     changed: Notify,
     next: AtomicU64,
-    /// One batch at a time waits behind another worker's lock, so that connections are left for the others.
-    behind_lock: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -172,8 +169,9 @@ struct Asks {
 }
 
 impl Asks {
-    /// How long to wait before the next one, where just one is in the way or several are.
-    fn pause(&mut self, is_next: bool, clock: &Clock) -> Duration {
+    /// How long to wait before the next one, where so many are in the way.
+    fn pause(&mut self, others: usize, clock: &Clock) -> Duration {
+        let is_next = others == 1;
         if is_next != self.is_next {
             *self = Self {
                 is_next,
@@ -200,12 +198,11 @@ fn job_of(claims: &[Claim]) -> Option<i64> {
 
 impl Runner {
     /// Waits for the turn of what was claimed together, or of a part of it, that changes this; `None` if that is not known before
-    /// its turn has come. Others have nothing before it that may change what is `clear`, and then neither this.
+    /// its turn has come.
     pub(super) async fn turn_comes(
         &self,
         claims: &[Claim],
         places: Option<ChangeSet>,
-        clear: &mut Option<ChangeSet>,
         leaving: &CancellationToken,
     ) -> Result<Came, DbError> {
         let Some((turn, owner)) = claims
@@ -221,19 +218,15 @@ impl Runner {
             .is_some_and(|places| self.turns.add(turn, claims.len(), places));
         let places = places.unwrap_or(ChangeSet::all());
         let mut changes = is_news.then(|| self.turns.known(turn)).flatten();
-        let is_clear = changes.is_none() && clear.as_ref().is_some_and(|clear| clear.covers(&places));
         let mut came = Came::AtOnce;
         let (mut asks, mut left) = (Asks::default(), 0);
-        let mut next_after = None;
         loop {
             let (waited, known) = self.turns.comes(turn, job, &places).await;
             if waited {
                 came = Came::Later;
             }
             // Whoever claims later waits for all that is in hand.
-            let Some(known) = known.filter(|_| !is_clear) else {
-                return Ok(came);
-            };
+            let Some(known) = known else { return Ok(came) };
             // What this worker takes up of another one meanwhile is not among those known.
             let waiting = WaitingBatch {
                 turn,
@@ -243,37 +236,20 @@ impl Runner {
                 known,
                 is_of_one_job: self.scope != Scope::All,
             };
-            match self.ask_others(&waiting, changes.take(), next_after).await? {
-                InTheWay::Nothing => {
-                    *clear = Some(places);
-                    return Ok(came);
-                }
-                InTheWay::One(other) => next_after = Some(other),
-                InTheWay::Several => next_after = None,
+            let others = match self.ledger.in_the_way(&waiting, changes.take()).await? {
+                InTheWay::Nothing => return Ok(came),
+                InTheWay::AtWork(others) => others.get(),
                 InTheWay::Left => {
                     left += 1;
-                    next_after = None;
+                    0
                 }
-            }
+            };
             // A worker for one job cannot take up what is of others.
             if self.scope == Scope::All && (left > LEFT_ASKS || leaving.is_cancelled()) {
                 return Ok(Came::Never);
             }
             came = Came::Later;
-            tokio::time::sleep(asks.pause(next_after.is_some(), self.ledger.clock())).await;
-        }
-    }
-
-    /// What others have in hand before a batch, which comes next after the one of that turn.
-    async fn ask_others(
-        &self,
-        waiting: &WaitingBatch,
-        changes: Option<ChangeSet>,
-        next_after: Option<i64>,
-    ) -> Result<InTheWay, DbError> {
-        match (next_after, self.turns.behind_lock.try_lock()) {
-            (Some(other), Ok(_alone)) => self.ledger.in_the_way_after(waiting, other).await,
-            _ => self.ledger.in_the_way(waiting, changes).await,
+            tokio::time::sleep(asks.pause(others, self.ledger.clock())).await;
         }
     }
 }
@@ -351,14 +327,14 @@ mod tests {
     #[test]
     fn the_next_one_asks_often_and_those_behind_it_seldom() {
         let (clock, mut asks) = (Clock::system(), Asks::default());
-        let mut last_of = |is_next: bool, times: usize| {
-            let pauses = (0..times).map(|_| asks.pause(is_next, &clock));
+        let mut last_of = |others: usize, times: usize| {
+            let pauses = (0..times).map(|_| asks.pause(others, &clock));
             pauses.last().unwrap_or_default()
         };
-        assert!(last_of(false, 20) >= ASK.longest / 2, "there are others before it");
-        assert_eq!(last_of(true, 8), ASK.first, "it has become the next");
-        assert!(last_of(true, 12) < ASK.longest / 4);
-        assert_eq!(last_of(true, 1_000), ASK.longest, "that one takes its time");
+        assert!(last_of(3, 20) >= ASK.longest / 2, "there are others before it");
+        assert_eq!(last_of(1, 8), ASK.first, "it has become the next");
+        assert!(last_of(1, 12) < ASK.longest / 4);
+        assert_eq!(last_of(1, 1_000), ASK.longest, "that one takes its time");
     }
 
     #[tokio::test]
