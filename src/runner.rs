@@ -263,6 +263,7 @@ impl Runner {
                 deaths: (!self.outage.was_within(self.settings.lease * 2)).then_some(self.settings.retry.deaths),
             };
             let together = room.besides.is_empty().then(|| self.together());
+            let doubts = self.turns.doubts();
             match self.ledger.claim_together(claimant, together).await {
                 Ok(claims) => {
                     if claims.is_empty() {
@@ -271,7 +272,7 @@ impl Runner {
                     crate::failpoint::hit("after-claim");
                     let hold = self.held.hold(&claims);
                     // In the order of claims, as they are made one after the other.
-                    let _turn = self.turns.hold(&claims);
+                    let _turn = self.turns.hold(&claims, doubts);
                     drop(room);
                     let span = ended::span_of(&claims);
                     self.work(claims, hold, stop).instrument(span).await;

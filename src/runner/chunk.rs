@@ -51,19 +51,26 @@ impl Runner {
                 }
                 Ok(None) => {
                     claims.extend(left.drain(..).rev().flatten());
-                    self.give_back(&claims).await;
+                    self.give_back(&claims, "they wait for what another worker left").await;
+                    is_over = true;
+                }
+                Err(ApplyError::Db(DbError::LeaseLost)) => {
+                    // Others would overtake that one.
+                    claims.extend(left.drain(..).rev().flatten());
+                    self.metrics.leases_lost(claims.len());
+                    self.give_back(&claims, "one of them has passed to another worker")
+                        .await;
+                    is_over = true;
+                }
+                Err(ApplyError::Db(error)) if error.passes() && leaving.is_cancelled() => {
+                    claims.extend(left.drain(..).rev().flatten());
+                    self.give_back(&claims, "this worker leaves").await;
                     is_over = true;
                 }
                 Err(error) if claims.len() > 1 && !is_of_the_surroundings(&error) => {
                     tracing::debug!(chunks = claims.len(), %error, "chunks failed together and are tried in halves");
                     let second = claims.split_off(claims.len() / 2);
                     left.extend([second, claims]);
-                }
-                Err(ApplyError::Db(DbError::LeaseLost)) => {
-                    self.metrics.leases_lost(claims.len());
-                    for claim in &claims {
-                        tracing::info!(job.id = %claim.job_id, chunk = claim.chunk, "chunk {} of job {} has passed to another worker", claim.chunk, claim.job_id);
-                    }
                 }
                 Err(error) => {
                     for claim in &claims {
@@ -85,17 +92,15 @@ impl Runner {
         drop(hold);
     }
 
-    /// Gives chunks back whose turn does not come here.
-    async fn give_back(&self, claims: &[Claim]) {
+    /// Gives chunks back, under their turn, that are not carried out here.
+    async fn give_back(&self, claims: &[Claim], why: &'static str) {
         match self.ledger.give_back(claims).await {
-            Ok(()) => tracing::debug!(
-                chunks = claims.len(),
-                "chunks wait for what another worker left, and are given back"
-            ),
+            Ok(()) => tracing::debug!(chunks = claims.len(), why, "chunks are given back"),
             Err(error) => {
                 tracing::debug!(%error, "chunks could not be given back; they go on when their leases run out");
             }
         }
+        self.turns.doubt();
     }
 
     fn say_done(&self, claims: &[Claim], ended: &EndedJobs, took: Duration) {

@@ -33,6 +33,7 @@ pub(super) struct Turns {
     batches: Mutex<BTreeMap<BatchTurn, BatchHere>>,
     changed: Notify,
     next: AtomicU64,
+    doubts: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -81,19 +82,25 @@ pub(super) enum Came {
 }
 
 impl Turns {
-    /// What was claimed together is in hand.
-    pub(super) fn hold(self: &Arc<Self>, claims: &[Claim]) -> InTurn {
+    /// How often there was [doubt](Self::doubt).
+    pub(super) fn doubts(&self) -> u64 {
+        self.doubts.load(Ordering::SeqCst)
+    }
+
+    /// What was claimed together is in hand. `doubts` is how often there had been doubt before it was claimed.
+    pub(super) fn hold(self: &Arc<Self>, claims: &[Claim], doubts: u64) -> InTurn {
         let turn = claims.first().and_then(|claim| claim.turn);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         if let Some(turn) = turn {
+            let mut batches = lock(&self.batches);
             let batch = BatchHere {
                 number,
                 chunks: claims.len(),
                 job: job_of(claims),
                 places: claims.iter().any(|claim| claim.apart).then(ChangeSet::none),
-                asks: claims.iter().any(|claim| claim.has_others),
+                asks: claims.iter().any(|claim| claim.has_others) || self.doubts() != doubts,
             };
-            lock(&self.batches).insert(turn, batch);
+            batches.insert(turn, batch);
         }
         InTurn {
             turns: self.clone(),
@@ -103,7 +110,9 @@ impl Turns {
 
     /// Something came of a batch that may leave it, or a part of it, in other hands.
     pub(super) fn doubt(&self) {
-        for batch in lock(&self.batches).values_mut() {
+        let mut batches = lock(&self.batches);
+        self.doubts.fetch_add(1, Ordering::SeqCst);
+        for batch in batches.values_mut() {
             batch.asks = true;
         }
     }
@@ -335,6 +344,18 @@ mod tests {
         assert_eq!(last_of(1, 8), ASK.first, "it has become the next");
         assert!(last_of(1, 12) < ASK.longest / 4);
         assert_eq!(last_of(1, 1_000), ASK.longest, "that one takes its time");
+    }
+
+    #[test]
+    fn doubt_reaches_what_was_claimed_before_it_and_is_held_after_it() {
+        let turns = Arc::<Turns>::default();
+        let asks = |number: i64| lock(&turns.batches)[&turn(number)].asks;
+        let _held = hold(&turns, 1, None);
+        let doubts = turns.doubts();
+        assert!(!asks(1));
+        turns.doubt();
+        assert!(asks(1));
+        assert_ne!(turns.doubts(), doubts);
     }
 
     #[tokio::test]

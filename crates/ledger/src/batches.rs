@@ -6,7 +6,8 @@
 //! nobody knows yet what they change: their workers say so once they have read the rows. Chunks of one job go beside each
 //! other.
 //!
-//! A batch whose worker has died stays in the way, and is taken up before anything else under its old turn. A worker that carries out one
+//! A batch whose worker has died stays in the way, and is taken up before anything else under its old turn. If that worker lives after all
+//! and was only slow, it has lost the batch: it carries out no chunk of it any more. A worker that carries out one
 //! job, and can take up nothing else, waits for it no longer than two leases. A chunk that failed and is tried later has
 //! lost its turn, and so has one whose job is paused.
 
@@ -132,6 +133,9 @@ pub(super) struct HeldBatch {
     pub(super) deaths: i64,
 }
 
+/// Owns a batch whose chunks are carried out one by one.
+const NOBODY: &str = "";
+
 /// What [`HeldBatch::read`] reads of `batches`.
 const IN_HAND: &str = "owner, job, turn, lease_until, lease_length, places, deaths";
 
@@ -187,8 +191,8 @@ impl HeldBatch {
         has_run_out(self.lease_until, self.lease_length, now)
     }
 
-    /// Whether it was left so long ago that nobody is going to take it up soon.
-    fn is_abandoned(&self, now: i64) -> bool {
+    /// Whether it was left so long ago that nobody is at it, or is going to take it up soon.
+    pub(super) fn is_abandoned(&self, now: i64) -> bool {
         self.is_left(now) && !(self.lease_until..=self.lease_until + 2 * self.lease_length).contains(&now)
     }
 }
@@ -256,6 +260,17 @@ pub(super) fn leave(tx: &mut dyn Tx, turn: BatchTurn, owner: &str, now: i64) -> 
             &[turn.number.into(), owner.into(), (now - 1).into()],
         ),
     }
+}
+
+/// A batch is nobody's from now on, as its chunks are carried out one by one. Its worker, if it lives, prolongs no lease of it.
+pub(super) fn disown(tx: &mut dyn Tx, batch: &HeldBatch) -> Result<(), DbError> {
+    if batch.owner == NOBODY {
+        return Ok(());
+    }
+    tx.send(
+        "UPDATE batches SET owner = $2 WHERE turn = $1",
+        &[batch.turn.into(), NOBODY.into()],
+    )
 }
 
 /// A batch whose worker died is another one's.

@@ -99,22 +99,32 @@ impl Ledger {
             .await
     }
 
-    /// Gives chunks back that were claimed together, with their turn: they are the next to be claimed.
+    /// Gives chunks back that were claimed together, with their turn: they are the next to be claimed. Those that have passed to
+    /// another worker stay there.
     pub async fn give_back(&self, claims: &[Claim]) -> Result<(), DbError> {
-        let (claims, now) = (claims.to_vec(), self.clock.now_millis());
+        let (mut claims, now) = (claims.to_vec(), self.clock.now_millis());
+        let batch = claims
+            .first()
+            .and_then(|claim| Some((claim.turn?, claim.owner.clone())));
+        claims.sort_unstable_by_key(|claim| (claim.job, claim.chunk));
         self.db
             .write(move |tx| {
-                fence::check_all(tx, &claims.iter().collect::<Vec<_>>())?;
-                let chunks = claims
-                    .iter()
-                    .map(|claim| vec![claim.job.into(), claim.chunk.into(), now.into()]);
+                let chunks = claims.iter().map(|claim| {
+                    vec![
+                        claim.job.into(),
+                        claim.chunk.into(),
+                        claim.attempt.into(),
+                        claim.owner.as_str().into(),
+                        now.into(),
+                    ]
+                });
                 tx.send_all(
-                    "UPDATE chunks SET state = 'queued', lease_owner = NULL, lease_until = NULL, not_before = $3
-                     WHERE job = $1 AND chunk = $2",
+                    "UPDATE chunks SET state = 'queued', lease_owner = NULL, lease_until = NULL, not_before = $5
+                     WHERE job = $1 AND chunk = $2 AND attempt = $3 AND lease_owner = $4 AND state = 'running'",
                     chunks.collect(),
                 )?;
-                match claims.first().and_then(|claim| Some((claim.turn?, &claim.owner))) {
-                    Some((turn, owner)) => batches::leave(tx, turn, owner, now),
+                match &batch {
+                    Some((turn, owner)) => batches::leave(tx, *turn, owner, now),
                     None => Ok(()),
                 }
             })

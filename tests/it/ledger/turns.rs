@@ -147,11 +147,37 @@ on_both! {
         let first = claim(&ledger, "one").await;
         let second = claim(&ledger, "other").await;
         ledger.give_back(&first).await.expect("given back");
-        ledger.give_back(&first).await.expect_err("it is not ours any more");
         assert_eq!(in_the_way(&ledger, &waiting(&second, ChangeSet::all()), None).await, InTheWay::Left);
         let again = claim(&ledger, "third").await;
         assert_eq!(told(&again, &jobs), told(&first, &jobs));
         assert_eq!(again[0].trial.failures, 0);
+        ledger.give_back(&first).await.expect("asked");
+        assert!(claim(&ledger, "fourth").await.is_empty(), "what has passed to another worker stays there");
+        close_all(&ledger, &again).await;
+    }
+
+    async fn a_worker_that_was_slow_keeps_nothing_of_what_others_took_a_part_of(place: Place) {
+        let clock = Clock::held(1_795_000_000_000);
+        let ledger = place.ledger_at(&clock).await;
+        let jobs = queued(&ledger, &[1, 1, 1, 1]).await;
+        claim(&ledger, "gone").await;
+        clock.advance(LEASE + 1);
+        let slow = claim(&ledger, "slow").await;
+        clock.advance(LEASE + 1);
+        let taken = claim(&ledger, "third").await;
+        assert_eq!(told(&taken, &jobs).1, [0], "one by one");
+        let held: Vec<_> = slow.iter().map(|claim| (claim.job, claim.chunk, claim.attempt)).collect();
+        let turns: Vec<i64> = slow.iter().take(1).filter_map(|claim| claim.turn?.own()).collect();
+        ledger.renew("slow", (&held, &turns), LEASE, None).await.expect("renewed");
+        assert!(claim(&ledger, "slow").await.is_empty(), "its batch is in the way of all that follows");
+        ledger.give_back(&slow).await.expect("asked");
+        close_all(&ledger, &taken).await;
+        let next = claim(&ledger, "third").await;
+        assert_eq!(told(&next, &jobs).1, [1]);
+        assert!(claim(&ledger, "slow").await.is_empty());
+        close_all(&ledger, &next).await;
+        let last = claim(&ledger, "slow").await;
+        assert_eq!(told(&last, &jobs).1, [2, 3]);
     }
 
     async fn a_job_that_is_paused_keeps_nobody_waiting(place: Place) {

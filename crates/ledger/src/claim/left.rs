@@ -59,7 +59,7 @@ pub(super) fn of_dead(
             let locked = own.map_or(Ok(Vec::new()), |own| lock(tx, &left[own..=own], now))?;
             if let Some((place, mut one)) = locked.into_iter().next() {
                 one.judge(claimant.deaths);
-                return Ok(Left::Here(vec![one], of_dead_batch(batch, place)));
+                return one_of(tx, batch, (place, one));
             }
             continue;
         }
@@ -98,6 +98,11 @@ fn of_several(
         batches::excuse(tx, left)?;
         if deaths < DEATHS_TOGETHER {
             let locked = lock(tx, left, now)?;
+            // Its worker is at the others after all, and prolongs their leases or ends them.
+            let free = left.iter().filter(|one| one.is_left).count();
+            if locked.len() < free && !batch.is_abandoned(now) {
+                return Ok(Left::Elsewhere);
+            }
             let fits = |one: &Found| together.is_some_and(|together| one.job.fits(together)) && one.is_sound();
             if locked.len() == left.len()
                 && locked
@@ -114,14 +119,17 @@ fn of_several(
         return Ok(Left::Elsewhere);
     };
     first.judge(claimant.deaths);
-    Ok(Left::Here(vec![first], of_dead_batch(batch, place)))
+    one_of(tx, batch, (place, first))
 }
 
-fn of_dead_batch(batch: &HeldBatch, place: usize) -> BatchTurn {
-    BatchTurn {
+/// One chunk of a batch that nobody has as a whole any more.
+fn one_of(tx: &mut dyn Tx, batch: &HeldBatch, (place, chunk): (usize, Found)) -> Result<Left, DbError> {
+    batches::disown(tx, batch)?;
+    let turn = BatchTurn {
         number: batch.turn,
         of_dead: Some(place),
-    }
+    };
+    Ok(Left::Here(vec![chunk], turn))
 }
 
 /// A batch is this worker's from now on.
