@@ -18,7 +18,9 @@ use crate::db::{DbError, Tx};
 use crate::input::Block;
 use crate::ledger::closing::EndedJobs;
 use crate::ledger::ids::record_id;
-use crate::ledger::{Claim, Closing, Installation, Lineage, Outcome, RowOutcome, artifacts, closing, fence, sealed};
+use crate::ledger::{
+    Claim, Closing, Installation, Lineage, Outcome, RowOutcome, artifacts, closing, fence, sealed, takes_effect,
+};
 use crate::metrics::RowTally;
 use crate::passwords::{PasswordPolicy, PasswordRow, generate};
 use crate::plan::{CustomerColumn, Slice, customers_named};
@@ -146,9 +148,11 @@ impl Runner {
 
     async fn apply_here(&self, claims: &[Claim], leaving: &CancellationToken) -> Result<Option<EndedJobs>, ApplyError> {
         let installation = self.ledger.installation();
+        let mut clear = None;
         let PreparedChunks { prepared, mut rest } = loop {
             let read = self.prepared(claims).await?;
-            match self.turn_comes(claims, sql::places_of(&read.prepared), leaving).await? {
+            let places = sql::places_of(&read.prepared);
+            match self.turn_comes(claims, places, &mut clear, leaving).await? {
                 Came::AtOnce => break read,
                 Came::Later => {}
                 Came::Never => return Ok(None),
@@ -174,6 +178,9 @@ impl Runner {
             .ledger
             .db()
             .write(move |tx| {
+                if let Some(turn) = claims.first().and_then(|claim| claim.turn) {
+                    takes_effect(tx, turn)?;
+                }
                 sql::lock_all(tx, &prepared)?;
                 fence::check_all(tx, &claims.iter().collect::<Vec<_>>())?;
                 let before = rest

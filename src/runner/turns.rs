@@ -2,7 +2,8 @@
 //!
 //! Batches of this worker know of each other here, so that one waits for the other without asking the database. What other workers have in
 //! hand is asked of the ledger, just before a batch takes effect, and again and again while something is in the way. What was
-//! read of the store before a batch had to wait may be out of date then, and is read anew.
+//! read of the store before a batch had to wait may be out of date then, and is read anew. Others are not asked about once more
+//! after that, unless more is to be changed than before: what is claimed later has a later turn.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +20,8 @@ use crate::db::DbError;
 use crate::ledger::{BatchTurn, ChangeSet, Claim, InTheWay, Scope, WaitingBatch};
 use crate::lock::lock;
 
-/// How often others are asked whether they are done, while several are.
+/// How often others are asked whether they are done, while two are. A batch with more before it asks less often, by as much: they
+/// end one after the other, and what many ask takes time from the one that is at work.
 const ASK: Backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(20));
 /// A batch that waits for one other asks again after this part of the time it has waited for it, so
 /// that it loses no more than that.
@@ -34,6 +36,8 @@ pub(super) struct Turns {
     changed: Notify,
     next: AtomicU64,
     doubts: AtomicU64,
+    /// One batch at a time waits behind another worker's lock, so that connections are left for the others.
+    behind_lock: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -191,7 +195,8 @@ impl Asks {
         let pause = if is_next {
             (self.slept / PART).clamp(ASK.first, ASK.longest)
         } else {
-            ASK.jittered(self.asked, clock)
+            let longest = ASK.longest * (others.max(2) - 1) as u32;
+            Backoff::new(ASK.first, longest).jittered(self.asked, clock)
         };
         self.slept += pause;
         pause
@@ -207,11 +212,12 @@ fn job_of(claims: &[Claim]) -> Option<i64> {
 
 impl Runner {
     /// Waits for the turn of what was claimed together, or of a part of it, that changes this; `None` if that is not known before
-    /// its turn has come.
+    /// its turn has come. Others have nothing before it that may change what is `clear`, and then neither this.
     pub(super) async fn turn_comes(
         &self,
         claims: &[Claim],
         places: Option<ChangeSet>,
+        clear: &mut Option<ChangeSet>,
         leaving: &CancellationToken,
     ) -> Result<Came, DbError> {
         let Some((turn, owner)) = claims
@@ -227,15 +233,19 @@ impl Runner {
             .is_some_and(|places| self.turns.add(turn, claims.len(), places));
         let places = places.unwrap_or(ChangeSet::all());
         let mut changes = is_news.then(|| self.turns.known(turn)).flatten();
+        let is_clear = changes.is_none() && clear.as_ref().is_some_and(|clear| clear.covers(&places));
         let mut came = Came::AtOnce;
         let (mut asks, mut left) = (Asks::default(), 0);
+        let mut next_after = None;
         loop {
             let (waited, known) = self.turns.comes(turn, job, &places).await;
             if waited {
                 came = Came::Later;
             }
             // Whoever claims later waits for all that is in hand.
-            let Some(known) = known else { return Ok(came) };
+            let Some(known) = known.filter(|_| !is_clear) else {
+                return Ok(came);
+            };
             // What this worker takes up of another one meanwhile is not among those known.
             let waiting = WaitingBatch {
                 turn,
@@ -245,12 +255,17 @@ impl Runner {
                 known,
                 is_of_one_job: self.scope != Scope::All,
             };
-            let others = match self.ledger.in_the_way(&waiting, changes.take()).await? {
-                InTheWay::Nothing => return Ok(came),
-                InTheWay::AtWork(others) => others.get(),
+            let others;
+            (others, next_after) = match self.ask_others(&waiting, changes.take(), next_after).await? {
+                InTheWay::Nothing => {
+                    *clear = Some(places);
+                    return Ok(came);
+                }
+                InTheWay::One(other) => (1, Some(other)),
+                InTheWay::Several(others) => (others, None),
                 InTheWay::Left => {
                     left += 1;
-                    0
+                    (0, None)
                 }
             };
             // A worker for one job cannot take up what is of others.
@@ -259,6 +274,19 @@ impl Runner {
             }
             came = Came::Later;
             tokio::time::sleep(asks.pause(others, self.ledger.clock())).await;
+        }
+    }
+
+    /// What others have in hand before a batch, which comes next after the one of that turn.
+    async fn ask_others(
+        &self,
+        waiting: &WaitingBatch,
+        changes: Option<ChangeSet>,
+        next_after: Option<i64>,
+    ) -> Result<InTheWay, DbError> {
+        match (next_after, self.turns.behind_lock.try_lock()) {
+            (Some(other), Ok(_alone)) => self.ledger.in_the_way_after(waiting, other).await,
+            _ => self.ledger.in_the_way(waiting, changes).await,
         }
     }
 }
@@ -340,7 +368,12 @@ mod tests {
             let pauses = (0..times).map(|_| asks.pause(others, &clock));
             pauses.last().unwrap_or_default()
         };
-        assert!(last_of(3, 20) >= ASK.longest / 2, "there are others before it");
+        assert!(last_of(9, 20) >= ASK.longest * 4, "there are many before it");
+        let behind = last_of(2, 20);
+        assert!(
+            behind >= ASK.longest / 2 && behind <= ASK.longest,
+            "there are two before it"
+        );
         assert_eq!(last_of(1, 8), ASK.first, "it has become the next");
         assert!(last_of(1, 12) < ASK.longest / 4);
         assert_eq!(last_of(1, 1_000), ASK.longest, "that one takes its time");

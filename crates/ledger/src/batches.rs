@@ -10,8 +10,9 @@
 //! and was only slow, it has lost the batch: it carries out no chunk of it any more. A worker that carries out one
 //! job, and can take up nothing else, waits for it no longer than two leases. A chunk that failed and is tried later has
 //! lost its turn, and so has one whose job is paused.
-
-use std::num::NonZeroUsize;
+//!
+//! On PostgreSQL, a batch that takes effect holds an advisory lock until it commits. The one after it asks behind that lock, and
+//! has its answer as soon as its turn has come. One that has not begun yet is asked after again and again.
 
 use serde::Serialize;
 
@@ -80,6 +81,11 @@ impl ChangeSet {
         self.0.iter().zip(&other.0).any(|(one, other)| one & other != 0)
     }
 
+    /// Whether there is nothing that the other one changes and this does not.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).all(|(one, other)| other & !one == 0)
+    }
+
     fn encode(&self) -> Vec<u8> {
         self.0.iter().flat_map(|word| word.to_le_bytes()).collect()
     }
@@ -114,8 +120,10 @@ pub struct WaitingBatch {
 pub enum InTheWay {
     /// Nothing: its turn has come.
     Nothing,
+    /// The batch of this turn is at work.
+    One(i64),
     /// So many are at work.
-    AtWork(NonZeroUsize),
+    Several(usize),
     /// Somebody died, and nobody has taken up what they left.
     Left,
 }
@@ -407,6 +415,9 @@ pub(super) fn count_deaths(tx: &mut dyn Tx, turn: i64, deaths: i64) -> Result<()
     )
 }
 
+/// How long the answer waits for a batch that takes effect: its worker may have stopped, and whoever asks has to leave in time.
+const BEHIND_LOCK_FOR: &str = "SET LOCAL lock_timeout = '250ms'";
+
 fn encode<T: Serialize>(chunks: &[T]) -> Result<String, DbError> {
     serde_json::to_string(chunks).map_err(|error| DbError::Broken(error.to_string()))
 }
@@ -414,7 +425,7 @@ fn encode<T: Serialize>(chunks: &[T]) -> Result<String, DbError> {
 fn in_the_way(tx: &mut dyn Tx, waiting: &WaitingBatch, now: i64) -> Result<InTheWay, DbError> {
     let sql = format!("SELECT {IN_HAND} FROM batches WHERE turn < $1 ORDER BY turn");
     let rows = tx.query(&sql, &[waiting.turn.number.into()])?;
-    let (mut at_work, mut is_left) = (0, false);
+    let (mut at_work, mut is_left) = (Vec::new(), false);
     for row in rows {
         let batch = HeldBatch::read(&row)?;
         let meets = batch.places.as_ref().is_none_or(|places| places.meet(&waiting.places));
@@ -425,14 +436,31 @@ fn in_the_way(tx: &mut dyn Tx, waiting: &WaitingBatch, now: i64) -> Result<InThe
         if batch.is_left(now) {
             is_left = true;
         } else {
-            at_work += 1;
+            at_work.push(batch.turn);
         }
     }
-    Ok(match NonZeroUsize::new(at_work) {
-        Some(at_work) => InTheWay::AtWork(at_work),
-        None if is_left => InTheWay::Left,
-        None => InTheWay::Nothing,
+    Ok(match at_work.as_slice() {
+        [turn] => InTheWay::One(*turn),
+        [_, _, ..] => InTheWay::Several(at_work.len()),
+        [] if is_left => InTheWay::Left,
+        [] => InTheWay::Nothing,
     })
+}
+
+/// Advisory locks of batches that take effect, each by its turn.
+fn lock_number(turn: i64) -> Value {
+    (turn & i64::from(i32::MAX)).into()
+}
+
+/// The batch of that turn takes effect with this transaction.
+pub fn takes_effect(tx: &mut dyn Tx, turn: BatchTurn) -> Result<(), DbError> {
+    match tx.dialect() {
+        Dialect::Postgres => tx.send(
+            "SELECT pg_advisory_xact_lock(8026016, CAST($1 AS INT8)::int4)",
+            &[lock_number(turn.number)],
+        ),
+        Dialect::Sqlite => Ok(()),
+    }
 }
 
 impl Ledger {
@@ -458,6 +486,27 @@ impl Ledger {
                 in_the_way(tx, &waiting, now)
             })
             .await
+    }
+
+    /// As [`in_the_way`](Self::in_the_way), once the batch of turn `other` is not taking effect, or has been for a while.
+    pub async fn in_the_way_after(&self, waiting: &WaitingBatch, other: i64) -> Result<InTheWay, DbError> {
+        if self.db.dialect() == Dialect::Sqlite {
+            return self.in_the_way(waiting, None).await;
+        }
+        let (clock, waiting) = (self.clock.clone(), waiting.clone());
+        let asked = self.db.write(move |tx| {
+            tx.send(BEHIND_LOCK_FOR, &[])?;
+            tx.send(
+                "SELECT pg_advisory_xact_lock_shared(8026016, CAST($1 AS INT8)::int4)",
+                &[lock_number(other)],
+            )?;
+            in_the_way(tx, &waiting, clock.now_millis())
+        });
+        match asked.await {
+            // It is at work still.
+            Err(DbError::Contended(_)) => Ok(InTheWay::One(other)),
+            asked => asked,
+        }
     }
 
     /// Its worker has the batch of that turn in hand no more, whatever became of it.
@@ -489,6 +538,9 @@ mod tests {
                 prop_assert!(apart);
             }
             let places = ChangeSet::of(&one, here);
+            let more = places.with(&ChangeSet::of(&other, there));
+            prop_assert!(more.covers(&places) && ChangeSet::all().covers(&more));
+            prop_assert_eq!(places.covers(&more), places == more);
             prop_assert_eq!(ChangeSet::decode(&places.encode()), Some(places));
         }
     }

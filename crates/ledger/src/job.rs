@@ -498,12 +498,6 @@ pub fn ended_at(tx: &mut dyn Tx, job: i64) -> Result<Option<i64>, DbError> {
     Ok(found.map(|row| row.opt_int(0)).transpose()?.flatten())
 }
 
-/// When a job was begun, in milliseconds since the epoch; `None` if there is no such job.
-pub fn started_at(tx: &mut dyn Tx, job: i64) -> Result<Option<i64>, DbError> {
-    let found = tx.query_first("SELECT started_at FROM jobs WHERE seq = $1", &[job.into()])?;
-    Ok(found.map(|row| row.opt_int(0)).transpose()?.flatten())
-}
-
 /// The id people know a job by; its number if there is no such job.
 pub fn shown_id(tx: &mut dyn Tx, job: i64) -> Result<String, DbError> {
     let found = tx.query_first("SELECT id FROM jobs WHERE seq = $1", &[job.into()])?;

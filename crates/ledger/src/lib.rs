@@ -65,7 +65,7 @@ pub use approval::{Decided, DecisionRefused};
 pub use artifacts::{Artifact, JobFile};
 pub use at_once::{AtOnce, DoneAtOnce};
 pub use backlog::{Backlog, OpenJobs};
-pub use batches::{BatchTurn, ChangeSet, InTheWay, WaitingBatch};
+pub use batches::{BatchTurn, ChangeSet, InTheWay, WaitingBatch, takes_effect};
 pub use claim::{Claim, Claimant, Scope, Together};
 pub use closing::{Closing, ErrorLimit};
 pub use errors::{ErrorExample, ErrorGroup};

@@ -1,16 +1,19 @@
 //! The order in which what was claimed takes effect, and who takes up what a worker leaves.
 
-use std::num::NonZeroUsize;
+use std::sync::mpsc;
 
 use tenantry_foundation::clock::Clock;
-use tenantry_ledger::{BatchTurn, ChangeSet, Claim, InTheWay, Job, JobState, Ledger, Together, WaitingBatch};
+use tenantry_ledger::{
+    BatchTurn, ChangeSet, Claim, InTheWay, Job, JobState, Ledger, Together, WaitingBatch, takes_effect,
+};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 use super::reload;
 use super::together::{close_all, queued};
 use crate::place::{On, Place, by, claimant, on_both};
 
 const LEASE: i64 = 3_000;
-const ONE_AT_WORK: InTheWay = InTheWay::AtWork(NonZeroUsize::MIN);
 
 fn together() -> Together {
     Together {
@@ -46,6 +49,10 @@ fn waiting(claims: &[Claim], places: ChangeSet) -> WaitingBatch {
     }
 }
 
+fn at_work(claims: &[Claim]) -> InTheWay {
+    InTheWay::One(claims[0].turn.expect("a turn").number)
+}
+
 async fn in_the_way(ledger: &Ledger, waiting: &WaitingBatch, changes: Option<ChangeSet>) -> InTheWay {
     ledger.in_the_way(waiting, changes).await.expect("asked")
 }
@@ -59,15 +66,63 @@ on_both! {
         assert_eq!((first[0].has_others, second[0].has_others), (false, true));
         let (here, there) = (ChangeSet::of(&[1], false), ChangeSet::of(&[2], false));
         let other = waiting(&second, there.clone());
-        assert_eq!(in_the_way(&ledger, &other, None).await, ONE_AT_WORK, "nobody knows what the first one changes");
+        let first_at_work = at_work(&first);
+        assert_eq!(in_the_way(&ledger, &other, None).await, first_at_work, "nobody knows what the first one changes");
         assert_eq!(in_the_way(&ledger, &waiting(&first, here.clone()), Some(here.clone())).await, InTheWay::Nothing);
         let is_told = !place.url.starts_with("sqlite");
-        let expected = if is_told { InTheWay::Nothing } else { ONE_AT_WORK };
+        let expected = if is_told { InTheWay::Nothing } else { first_at_work };
         assert_eq!(in_the_way(&ledger, &other, None).await, expected);
         let same = waiting(&second, ChangeSet::of(&[1, 2], false));
-        assert_eq!(in_the_way(&ledger, &same, None).await, ONE_AT_WORK);
+        assert_eq!(in_the_way(&ledger, &same, None).await, first_at_work);
         close_all(&ledger, &first).await;
         assert_eq!(in_the_way(&ledger, &same, None).await, InTheWay::Nothing);
+    }
+
+    async fn a_batch_is_told_when_the_one_before_it_has_taken_effect(place: Place) {
+        let ledger = place.ledger().await;
+        queued(&ledger, &[1, 1, 1, 1]).await;
+        let (first, second) = (claim(&ledger, "one").await, claim(&ledger, "other").await);
+        let turn = first[0].turn.expect("a turn");
+        let ((begun, has_begun), (go_on, goes_on)) = (oneshot::channel(), mpsc::channel::<()>());
+        let mut effect = JoinSet::new();
+        {
+            let db = ledger.db().clone();
+            effect.spawn(async move {
+                let taken = db.write(move |tx| {
+                    takes_effect(tx, turn)?;
+                    // What was sent goes out with the next statement.
+                    tx.query("SELECT 1", &[])?;
+                    begun.send(()).expect("awaited");
+                    goes_on.recv().expect("told to go on");
+                    tx.exec("DELETE FROM batches WHERE turn = $1", &[turn.number.into()])
+                });
+                taken.await.expect("it takes effect")
+            });
+        }
+        has_begun.await.expect("it begins");
+        let other = waiting(&second, ChangeSet::all());
+        let after = ledger.in_the_way_after(&other, turn.number).await.expect("asked");
+        assert_eq!(after, at_work(&first), "it takes its time");
+        let mut asking = JoinSet::new();
+        {
+            let (ledger, other) = (ledger.clone(), other.clone());
+            asking.spawn(async move {
+                loop {
+                    match ledger.in_the_way_after(&other, turn.number).await.expect("asked") {
+                        InTheWay::One(_) => tokio::task::yield_now().await,
+                        answer => return answer,
+                    }
+                }
+            });
+        }
+        if !place.url.starts_with("sqlite") {
+            let waits = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = 8026016 AND NOT granted
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+            while ledger.db().write_apart(|tx| tx.query(waits, &[])).await.expect("asked").is_empty() {}
+        }
+        go_on.send(()).expect("it waits");
+        assert_eq!(effect.join_next().await.expect("begun").expect("ended"), 1);
+        assert_eq!(asking.join_next().await.expect("begun").expect("ended"), InTheWay::Nothing);
     }
 
     async fn chunks_of_one_job_go_beside_each_other(place: Place) {
@@ -92,7 +147,7 @@ on_both! {
         assert_eq!(in_the_way(&ledger, &waiting(&second, ChangeSet::all()), None).await, InTheWay::Left);
         let taken = claim(&ledger, "third").await;
         assert_eq!(told(&taken, &jobs), left);
-        assert_eq!(in_the_way(&ledger, &waiting(&second, ChangeSet::all()), None).await, ONE_AT_WORK);
+        assert_eq!(in_the_way(&ledger, &waiting(&second, ChangeSet::all()), None).await, at_work(&taken));
         close_all(&ledger, &taken).await;
         assert_eq!(in_the_way(&ledger, &waiting(&second, ChangeSet::all()), None).await, InTheWay::Nothing);
     }

@@ -99,7 +99,7 @@ impl Postgres {
             Use::WriteApart => &self.apart,
         };
         let permit = permits.clone().acquire_owned().await.map_err(closed)?;
-        let connected = self.connected().await?;
+        let connected = self.connected(wanted_for).await?;
         let (runtime, options) = (Handle::current(), self.options);
         let (connected, done) = tokio::task::spawn_blocking(move || {
             // The permit goes back when the work is done, not when the caller stops waiting.
@@ -124,13 +124,18 @@ impl Postgres {
         count.await?.map_or(Ok(0), |row| row.int(0))
     }
 
-    async fn connected(&self) -> Result<Connected, DbError> {
-        loop {
-            let idle = lock(&self.idle).pop();
-            match idle {
-                Some(connected) if connected.client.is_closed() => {}
-                Some(connected) => return Ok(connected),
-                None => break,
+    /// A connection that is idle, or a new one. The first execution of a statement costs more than the later ones, under the locks that others wait
+    /// for: whoever writes gets the connection that knows most statements, and whoever reads the one used last.
+    async fn connected(&self, wanted_for: Use) -> Result<Connected, DbError> {
+        {
+            let mut idle = lock(&self.idle);
+            idle.retain(|connected| !connected.client.is_closed());
+            let found = match wanted_for {
+                Use::Write => (0..idle.len()).max_by_key(|at| idle[*at].statements.len()),
+                Use::Read | Use::WriteApart => idle.len().checked_sub(1),
+            };
+            if let Some(at) = found {
+                return Ok(idle.remove(at));
             }
         }
         let LetInSession {

@@ -10,7 +10,6 @@ use crate::sql::record::{Key, Object, Record, stored};
 use tenantry_foundation::db::{DbError, Value};
 use tenantry_jobs::key::same_user_name;
 use tenantry_ledger::ids::job_of;
-use tenantry_ledger::job;
 
 /// A user that was deleted and can still be restored.
 #[derive(Debug, Clone)]
@@ -40,19 +39,13 @@ pub(in crate::sql) enum Holds {
 impl UnitOfWork<'_> {
     /// How a user came to have its name.
     pub(in crate::sql) fn named(&mut self, id: i64) -> Result<Holds, DbError> {
-        let sql = "SELECT named_at, restored FROM users WHERE id = $1";
-        let (named_at, restored) = match self.tx.query_first(sql, &[id.into()])? {
-            Some(row) => (row.opt_int(0)?, row.opt_int(1)?.is_some()),
-            // One that a row before brought back.
-            None => (None, true),
-        };
-        if restored {
-            return Ok(Holds::Restored);
-        }
-        Ok(Holds::Since(match named_at {
-            Some(at) => Some(at),
-            None => job::started_at(self.tx, job_of(id))?,
-        }))
+        let sql = "SELECT u.restored, COALESCE(u.named_at, j.started_at)
+            FROM users u LEFT JOIN jobs j ON j.seq = $2 WHERE u.id = $1";
+        Ok(match self.tx.query_first(sql, &[id.into(), job_of(id).into()])? {
+            Some(row) if row.opt_int(0)?.is_none() => Holds::Since(row.opt_int(1)?),
+            // One without a row was brought back by a row before.
+            Some(_) | None => Holds::Restored,
+        })
     }
 
     /// A customer's primary domain, and how many users it had when it was first asked for.
