@@ -365,11 +365,12 @@ impl<D: Door> Inbox<D> {
         stop: &CancellationToken,
     ) -> bool {
         let mut hands: Vec<(bool, Vec<ReadEntry>)> = Vec::new();
-        for entry in entries {
+        for mut entry in entries {
             if !self.without_room.may_try(&entry.id) {
                 continue;
             }
             let read = self.document(&entry);
+            entry.make_room();
             let is_small = read
                 .as_ref()
                 .map_or(true, |document| self.door.takes_together(document));

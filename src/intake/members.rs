@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The members of an object, in their order, each as often as it is named.
@@ -33,6 +33,27 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
         }
         deserializer.deserialize_map(Read)
     }
+}
+
+/// Calls `each` with every item of an array, in their order, and keeps none of them. Whether it is an array.
+pub(super) fn each_item<'a>(raw: &'a RawValue, each: impl FnMut(&'a RawValue)) -> bool {
+    struct Read<F>(F);
+    impl<'de, F: FnMut(&'de RawValue)> Visitor<'de> for Read<F> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+            while let Some(item) = items.next_element()? {
+                (self.0)(item);
+            }
+            Ok(())
+        }
+    }
+    let mut reading = serde_json::Deserializer::from_str(raw.get());
+    reading.deserialize_seq(Read(each)).is_ok()
 }
 
 /// A key, borrowed unless it is written with escapes.

@@ -8,7 +8,7 @@ use tenantry_jobs::{CustomerRef, Holdings, Naming, Problem, Request};
 
 use super::check::{BlockChecks, CheckedBlock};
 use super::remote::unasked;
-use super::rest::{self, RejectedRest, RestCells};
+use super::rest::{self, Rejected, RestCells};
 use super::{PlanError, RowFault, doubted};
 use crate::db::{DbError, Tx};
 use crate::input::Block;
@@ -44,18 +44,13 @@ impl<'r> AdviceRequest<'r> {
     }
 }
 
-/// What is left of the rows that may have such a cell.
-fn rests<'b>(shared: &'b BlockChecks, checked: &'b CheckedBlock) -> Vec<RejectedRest<'b>> {
+/// The rows that may have such a cell, some at a time.
+fn rejected(checked: &CheckedBlock) -> impl Iterator<Item = Vec<Rejected<'_>>> {
     let has_one = |faults: &[RowFault]| {
         let mut problems = faults.iter().map(|fault| &fault.problem);
         problems.any(|problem| Naming::ALL.iter().any(|naming| naming.is_at_fault(problem)))
     };
-    if !checked.rejects.values().any(|faults| has_one(faults)) {
-        return Vec::new();
-    }
-    let mut rests = rest::rests(shared, &checked.block, &checked.rejects);
-    rests.retain(|rest| checked.rejects.get(&rest.row).is_some_and(|faults| has_one(faults)));
-    rests
+    rest::pieces(checked.rejects.iter().filter(move |(_, faults)| has_one(faults)))
 }
 
 /// Checks blocks against the database, with advice by what is in it.
@@ -82,8 +77,8 @@ pub(super) async fn check_all(
 /// By what is in the database.
 fn of_database(shared: &BlockChecks, checked: &mut CheckedBlock, tx: &mut dyn Tx) -> Result<(), PlanError> {
     let mut advised = Vec::new();
-    {
-        let rests = rests(shared, checked);
+    for rejected in rejected(checked) {
+        let rests = rest::rests(shared, &checked.block, &rejected);
         let cells: Vec<(u64, RestCells<'_>)> = rests.iter().map(|rest| (rest.row, rest.cells())).collect();
         let requests = rest::requests(shared, &cells);
         let mut prepared = Prepared::new(shared.context.clone(), 0);
@@ -112,8 +107,8 @@ pub(super) async fn of_service(
     checked: &mut CheckedBlock,
 ) -> Result<(), PlanError> {
     let mut advised = Vec::new();
-    {
-        let rests = rests(shared, checked);
+    for rejected in rejected(checked) {
+        let rests = rest::rests(shared, &checked.block, &rejected);
         let cells: Vec<(u64, RestCells<'_>)> = rests.iter().map(|rest| (rest.row, rest.cells())).collect();
         let requests = rest::requests(shared, &cells);
         for wanted in requests

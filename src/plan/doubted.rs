@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use tenantry_jobs::{CustomerRef, Problem, Request, ValueDoubt};
 
+use super::PlanError;
 use super::check::{BlockChecks, CheckedBlock};
-use super::rest::{RejectedRest, RestCells};
-use super::{PlanError, RowFault};
+use super::rest::{Rejected, RejectedRest, RestCells, pieces};
 use crate::db::Tx;
 use crate::input::Block;
 use crate::input::duplicates::RowKey;
@@ -32,17 +32,17 @@ pub(super) struct SettledRow {
     dropped: Vec<Problem>,
 }
 
-/// The rejected rows of a block, none of their cells left out.
+/// Rejected rows of a block, none of their cells left out.
 pub(super) fn wholes<'b>(
     shared: &'b BlockChecks,
     block: &'b Block,
-    rejects: &BTreeMap<u64, Vec<RowFault>>,
+    rejected: &[Rejected<'_>],
 ) -> Vec<RejectedRest<'b>> {
-    let whole = |(row, faults): (&u64, &Vec<RowFault>)| {
-        let view = block.row((row - block.first_row()) as usize)?;
+    let whole = |(row, faults): &Rejected<'_>| {
+        let view = block.row((*row - block.first_row()) as usize)?;
         RejectedRest::whole(shared, &view, faults)
     };
-    rejects.iter().filter_map(whole).collect()
+    rejected.iter().filter_map(whole).collect()
 }
 
 impl<'c> DoubtedRow<'c> {
@@ -58,27 +58,31 @@ impl<'c> DoubtedRow<'c> {
         })
     }
 
-    /// With what the row would do. Customers are called by `name`.
+    /// With what the row would do, if some of its faults are none. Customers are called by `name`.
     pub(super) fn settled(
         &self,
         shared: &BlockChecks,
         name: &dyn Fn(CustomerRef<'_>) -> String,
         preview: Preview,
         needs: Vec<SeatNeed>,
-    ) -> SettledRow {
+    ) -> Option<SettledRow> {
         let wrong: Vec<&ValueDoubt> = doubts::wrong(&self.doubts, &preview.verdict, preview.destructive).collect();
         let dropped = self.doubts.iter().filter(|doubt| !wrong.contains(doubt));
+        let dropped: Vec<Problem> = dropped.map(|doubt| doubt.problem.clone()).collect();
+        if dropped.is_empty() {
+            return None;
+        }
         let mut keys = Vec::new();
         let mut hasher = shared.hasher.clone();
         self.request.each_key(name, &mut |column, parts| {
             keys.push(hasher.key(column, parts, self.number, self.line));
         });
-        SettledRow {
-            dropped: dropped.map(|doubt| doubt.problem.clone()).collect(),
+        Some(SettledRow {
             preview,
             needs,
             keys,
-        }
+            dropped,
+        })
     }
 }
 
@@ -108,15 +112,15 @@ impl SettledRow {
 /// Asks the database.
 pub(super) fn settle(shared: &BlockChecks, checked: &mut CheckedBlock, tx: &mut dyn Tx) -> Result<(), PlanError> {
     let mut settled = Vec::new();
-    {
-        let wholes = wholes(shared, &checked.block, &checked.rejects);
+    for rejected in pieces(checked.rejects.iter()) {
+        let wholes = wholes(shared, &checked.block, &rejected);
         let cells: Vec<RestCells<'_>> = wholes.iter().map(RejectedRest::cells).collect();
         let all = wholes.iter().zip(&cells);
         let rows: Vec<DoubtedRow<'_>> = all
             .filter_map(|(whole, cells)| DoubtedRow::of(shared, whole, cells))
             .collect();
         if rows.is_empty() {
-            return Ok(());
+            continue;
         }
         let requests = rows.iter().map(|row| RowRequest {
             row: row.number,
@@ -136,7 +140,7 @@ pub(super) fn settle(shared: &BlockChecks, checked: &mut CheckedBlock, tx: &mut 
                 continue;
             };
             let needs = previewed.needs.extract_if(.., |need| need.row == row.number).collect();
-            settled.push(row.settled(shared, &|customer| prepared.name(customer), preview, needs));
+            settled.extend(row.settled(shared, &|customer| prepared.name(customer), preview, needs));
         }
     }
     for one in settled {

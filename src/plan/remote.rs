@@ -73,8 +73,8 @@ async fn settle(
     checked: &mut CheckedBlock,
 ) -> Result<(), PlanError> {
     let mut settled = Vec::new();
-    {
-        let wholes = doubted::wholes(shared, &checked.block, &checked.rejects);
+    for rejected in rest::pieces(checked.rejects.iter()) {
+        let wholes = doubted::wholes(shared, &checked.block, &rejected);
         let cells: Vec<_> = wholes.iter().map(RejectedRest::cells).collect();
         let all = wholes.iter().zip(&cells);
         let mut waiting = all.filter_map(|(whole, cells)| DoubtedRow::of(shared, whole, cells));
@@ -91,7 +91,7 @@ async fn settle(
                 break;
             };
             let (preview, needs) = previewed.map_err(unasked)?.into_preview(row.number);
-            settled.push(row.settled(shared, &|customer| customer.as_written().to_owned(), preview, needs));
+            settled.extend(row.settled(shared, &|customer| customer.as_written().to_owned(), preview, needs));
         }
     }
     for one in settled {
@@ -109,7 +109,8 @@ async fn look_up(
 ) -> Result<(), PlanError> {
     let (mut found, mut needed) = (BTreeMap::new(), Vec::new());
     {
-        let mut waiting = rest::rests(shared, &checked.block, &checked.rejects).into_iter();
+        let rejected = rest::pieces(checked.rejects.iter());
+        let mut waiting = rejected.flat_map(|rejected| rest::rests(shared, &checked.block, &rejected));
         let mut asked = FuturesUnordered::new();
         loop {
             while asked.len() < store.concurrency() {

@@ -19,6 +19,12 @@ use crate::input::{Block, RowView};
 use crate::store::sql::{self, BlockPreview, Prepared};
 use crate::store::{RowRequest, SeatNeed, Verdict};
 
+/// Rejected rows that are looked at together: what is left of one takes many times its size.
+const REJECTS_TOGETHER: usize = 1024;
+
+/// The number of a rejected row, and its faults.
+pub(super) type Rejected<'c> = (&'c u64, &'c Vec<RowFault>);
+
 /// A rejected row without its cells at fault.
 pub(super) struct RejectedRest<'b> {
     pub(super) row: u64,
@@ -192,19 +198,19 @@ pub(super) fn check_all(
 }
 
 /// Adds the keys of rows that were rejected for their cells alone.
-fn add_keys(shared: &BlockChecks, checked: &mut CheckedBlock, tx: Option<&mut dyn Tx>) -> Result<(), PlanError> {
+fn add_keys(shared: &BlockChecks, checked: &mut CheckedBlock, mut tx: Option<&mut dyn Tx>) -> Result<(), PlanError> {
     if checked.rejects.is_empty() {
         return Ok(());
     }
     let mut keys = Vec::new();
-    {
-        let known = &checked.keys;
-        let mut rests = rests(shared, &checked.block, &checked.rejects);
+    let known = &checked.keys;
+    for rejected in pieces(checked.rejects.iter()) {
+        let mut rests = rests(shared, &checked.block, &rejected);
         rests.retain(|rest| known.binary_search_by_key(&rest.row, RowKey::row).is_err());
         let mut prepared = Prepared::new(shared.context.clone(), 0);
-        if let Some(tx) = tx {
+        if let Some(tx) = &mut tx {
             let cells: Vec<(u64, RestCells<'_>)> = rests.iter().map(|rest| (rest.row, rest.cells())).collect();
-            prepared.resolve(tx, &requests(shared, &cells))?;
+            prepared.resolve(&mut **tx, &requests(shared, &cells))?;
         }
         let mut hasher = shared.hasher.clone();
         for rest in &rests {
@@ -228,24 +234,44 @@ pub(super) fn requests<'c>(shared: &BlockChecks, cells: &'c [(u64, RestCells<'_>
     cells.iter().map(request).collect()
 }
 
-/// What is left of the rejected rows of a block.
-pub(super) fn rests<'b>(
-    shared: &'b BlockChecks,
-    block: &'b Block,
-    rejects: &BTreeMap<u64, Vec<RowFault>>,
-) -> Vec<RejectedRest<'b>> {
-    let rest = |(row, faults): (&u64, &Vec<RowFault>)| {
-        let view = block.row((row - block.first_row()) as usize)?;
+/// Rejected rows, some at a time.
+pub(super) fn pieces<'c>(mut rejects: impl Iterator<Item = Rejected<'c>>) -> impl Iterator<Item = Vec<Rejected<'c>>> {
+    std::iter::from_fn(move || {
+        let piece: Vec<Rejected<'c>> = rejects.by_ref().take(REJECTS_TOGETHER).collect();
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+/// What is left of rejected rows of a block.
+pub(super) fn rests<'b>(shared: &'b BlockChecks, block: &'b Block, rejected: &[Rejected<'_>]) -> Vec<RejectedRest<'b>> {
+    let rest = |(row, faults): &Rejected<'_>| {
+        let view = block.row((*row - block.first_row()) as usize)?;
         RejectedRest::new(shared, &view, faults)
     };
-    rejects.iter().filter_map(rest).collect()
+    rejected.iter().filter_map(rest).collect()
 }
 
 /// Looks rejected rows up in the database, and adds what else is wrong with them and which seats they would need.
 fn look_up(shared: &BlockChecks, checked: &mut CheckedBlock, tx: &mut dyn Tx) -> Result<(), PlanError> {
     let mut found: Vec<(u64, Problem)> = Vec::new();
     let mut needs: Vec<SeatNeed> = Vec::new();
-    let mut rests = rests(shared, &checked.block, &checked.rejects);
+    for rejected in pieces(checked.rejects.iter()) {
+        let rests = rests(shared, &checked.block, &rejected);
+        look_up_rests(shared, rests, tx, (&mut found, &mut needs))?;
+    }
+    for (row, problem) in found {
+        checked.reject_also(row, problem, shared);
+    }
+    checked.need(needs);
+    Ok(())
+}
+
+fn look_up_rests(
+    shared: &BlockChecks,
+    mut rests: Vec<RejectedRest<'_>>,
+    tx: &mut dyn Tx,
+    (found, needs): (&mut Vec<(u64, Problem)>, &mut Vec<SeatNeed>),
+) -> Result<(), PlanError> {
     while !rests.is_empty() {
         let BlockPreview { previews, needs: last } = {
             let cells: Vec<(u64, RestCells<'_>)> = rests.iter().map(|rest| (rest.row, rest.cells())).collect();
@@ -281,9 +307,5 @@ fn look_up(shared: &BlockChecks, checked: &mut CheckedBlock, tx: &mut dyn Tx) ->
             goes_on
         });
     }
-    for (row, problem) in found {
-        checked.reject_also(row, problem, shared);
-    }
-    checked.need(needs);
     Ok(())
 }

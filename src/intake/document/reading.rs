@@ -7,17 +7,14 @@ use serde_json::value::RawValue;
 use tenantry_jobs::{JobKind, nearest};
 
 use super::super::Reason;
-use super::super::members::{Members, Sort, child, text};
-use super::rows::{NamedTwice, ObjectRows};
+use super::super::members::{Members, Sort, child, each_item, text};
+use super::rows::{MOST_COLUMNS, NamedTwice, ObjectRows};
 use super::{DocumentSender, FileDocument, JobDocument, JobRows, KEYS, LONGEST_NAME, PARAMETER_KEYS, code};
 use crate::ledger::{Parameters, person};
 use crate::notify::is_reply_stream;
 
 /// Faults told of one by one; a document with more is beyond fixing by hand.
 const MOST_FAULTS: usize = 10_000;
-/// Different columns of all rows together. Far above what any kind has, and a bound on the CSV text they make.
-const MOST_COLUMNS: usize = 1_000;
-
 /// A document being read, and what was found wrong so far.
 #[derive(Default)]
 pub(super) struct Reading {
@@ -229,42 +226,40 @@ impl Reading {
 
     fn objects(&mut self, raw: &RawValue) -> Option<ObjectRows> {
         const EXPECTED: &str = "an array of objects, one per row, at least one";
-        let Ok(raws) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else {
-            self.wrong("$.rows", raw, EXPECTED);
-            return None;
-        };
-        if raws.is_empty() {
-            self.wrong("$.rows", raw, EXPECTED);
-        }
-        let mut rows = ObjectRows::default();
-        for (at, raw) in raws.iter().enumerate() {
-            self.row(&format!("$.rows[{at}]"), raw, &mut rows);
+        let (mut rows, mut at) = (ObjectRows::default(), 0);
+        let is_array = each_item(raw, |raw| {
+            self.row(at, raw, &mut rows);
             rows.end_row();
+            at += 1;
+        });
+        if !is_array || at == 0 {
+            self.wrong("$.rows", raw, EXPECTED);
         }
-        if rows.columns() > MOST_COLUMNS {
-            let expected = format!(
-                "expected at most {MOST_COLUMNS} different columns, found {}",
-                rows.columns()
-            );
+        if !is_array {
+            return None;
+        }
+        if rows.has_more_columns() {
+            let expected = format!("expected at most {MOST_COLUMNS} different columns");
             self.fault(Reason::new("$.rows", code::BAD_VALUE, "", expected));
             return None;
         }
         Some(rows)
     }
 
-    fn row(&mut self, path: &str, raw: &RawValue, rows: &mut ObjectRows) {
+    fn row(&mut self, at: usize, raw: &RawValue, rows: &mut ObjectRows) {
+        let path = || format!("$.rows[{at}]");
         let Ok(Members(members)) = serde_json::from_str(raw.get()) else {
-            self.wrong(path, raw, "an object of column and value");
+            self.wrong(&path(), raw, "an object of column and value");
             return;
         };
         if members.is_empty() || members.len() > MOST_COLUMNS {
-            self.wrong(path, raw, "an object of 1 to 1000 columns");
+            self.wrong(&path(), raw, "an object of 1 to 1000 columns");
             return;
         }
         for (key, raw) in members {
-            let value = self.cell(|| child(path, &key), raw);
+            let value = self.cell(|| child(&path(), &key), raw);
             if let Err(NamedTwice) = rows.add(&key, &value) {
-                self.twice(&child(path, &key));
+                self.twice(&child(&path(), &key));
             }
         }
     }

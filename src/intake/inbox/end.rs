@@ -13,6 +13,8 @@ use crate::queue::redis::failed;
 
 /// Bytes kept of each refused document.
 const KEPT_BYTES: usize = 16 << 10;
+/// Bytes of a document that is not kept beside its rows.
+const LARGE: usize = 4 * KEPT_BYTES;
 
 impl<D: Door> Inbox<D> {
     /// Seals the outcome of entries. Those whose end is not known yet stay pending.
@@ -97,7 +99,7 @@ impl<D: Door> Inbox<D> {
             .arg(&["MAXLEN", "~"])
             .arg(KEPT)
             .arg(&["*", "entry", &entry.id, "reasons", &listed, FIELD])
-            .arg(head(without_secrets(entry.job.as_deref().unwrap_or_default())))
+            .arg(entry.head())
             .query_async::<()>(&mut connection)
             .await
             .map_err(failed)?;
@@ -199,11 +201,24 @@ impl<D: Door> Inbox<D> {
     }
 }
 
-/// What is kept of a refused document; its sender has the whole.
-fn head(mut document: Vec<u8>) -> Vec<u8> {
-    if document.len() > KEPT_BYTES {
-        document.truncate(KEPT_BYTES);
-        document.extend("…".bytes());
+impl Entry {
+    /// What is kept of its document if it is refused; the sender has the whole.
+    fn head(&self) -> Vec<u8> {
+        if let Some(kept) = &self.kept {
+            return kept.clone();
+        }
+        let (mut head, is_whole) = without_secrets(self.job.as_deref().unwrap_or_default(), KEPT_BYTES);
+        if !is_whole {
+            head.extend("…".bytes());
+        }
+        head
     }
-    document
+
+    /// Lets go of a large document, which has been read.
+    pub(super) fn make_room(&mut self) {
+        if self.job.as_ref().is_some_and(|job| job.len() > LARGE) {
+            self.kept = Some(self.head());
+            self.job = None;
+        }
+    }
 }

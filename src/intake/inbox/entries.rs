@@ -17,6 +17,8 @@ pub(super) struct Entry {
     pub job: Option<Vec<u8>>,
     /// The size of a document of which this is the head.
     pub cut: Option<u64>,
+    /// What is kept of the document if it is refused, where the document itself is no longer there.
+    pub kept: Option<Vec<u8>>,
     /// The names of all its fields.
     pub fields: Vec<String>,
 }
@@ -67,6 +69,7 @@ fn entry(value: Value) -> Option<Entry> {
         id,
         job: None,
         cut: None,
+        kept: None,
         fields: Vec::new(),
     };
     let mut fields = items(fields).into_iter();
@@ -132,6 +135,7 @@ mod tests {
                 id: "1-0".to_owned(),
                 job: Some(b"{}".to_vec()),
                 cut: None,
+                kept: None,
                 fields
             }]
         );
