@@ -102,6 +102,26 @@ struct Global {
     log: Option<String>,
 }
 
+impl Global {
+    /// The options that the next command has to be given again. A url that may hold a password is not repeated.
+    fn to_repeat(&self) -> Vec<(&'static str, String)> {
+        let from_environment = std::env::var_os("TENANTRY_CONFIG").map(PathBuf::from);
+        let config = self
+            .config
+            .as_ref()
+            .filter(|path| Some(*path) != from_environment.as_ref());
+        let config = config.map(|path| ("--config", path.display().to_string()));
+        let without_secret = |url: &&String| !url.contains('@') && !url.contains("password");
+        let ledger = self.ledger.as_ref().filter(without_secret);
+        let queue = self.queue.as_ref().filter(without_secret);
+        let urls = [("--ledger", ledger), ("--queue", queue)];
+        let urls = urls
+            .into_iter()
+            .filter_map(|(option, url)| Some((option, url?.clone())));
+        config.into_iter().chain(urls).collect()
+    }
+}
+
 /// In the groups of [`help`], which is the order of `--help`.
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -295,6 +315,7 @@ pub fn main() -> ExitCode {
     {
         return ended(end, json);
     }
+    output::tell_with(&cli.global.to_repeat());
     let config = match cli.command {
         // It makes a configuration of its own, whatever there is.
         Command::Init(_) => Config::from_layers(None, std::iter::empty(), Vec::new()).map_err(Into::into),

@@ -1,6 +1,8 @@
 //! Output for people and programs.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use anstyle::AnsiColor;
 use serde_json::json;
@@ -61,6 +63,38 @@ pub(super) fn warn(line: &str) {
     labelled("warning", AnsiColor::Yellow, line);
 }
 
+/// The global options that say what a command works on, as they were given to this one; each with a blank before it.
+static GIVEN: OnceLock<String> = OnceLock::new();
+
+/// Commands that are told of from now on are given these options with their values, too.
+pub(super) fn tell_with(options: &[(&str, String)]) {
+    let options = options
+        .iter()
+        .map(|(option, value)| format!(" {option} {}", quoted(value)));
+    // The first ones stay; there is one command in a process.
+    let _ = GIVEN.set(options.collect());
+}
+
+/// A line with its commands as they have to be typed here.
+fn as_typed(line: &str) -> Cow<'_, str> {
+    with_options(line, GIVEN.get().map_or("", String::as_str))
+}
+
+fn with_options<'l>(line: &'l str, options: &str) -> Cow<'l, str> {
+    // A command that repeats what was typed has them.
+    if options.is_empty() || line.contains(options) {
+        return line.into();
+    }
+    let line = match line.strip_prefix("tenantry ") {
+        Some(rest) => format!("tenantry{options} {rest}"),
+        None => line.to_owned(),
+    };
+    let line = line.replace("`tenantry ", &format!("`tenantry{options} "));
+    // That one makes a configuration, and goes by none.
+    line.replace(&format!("`tenantry{options} init"), "`tenantry init")
+        .into()
+}
+
 /// A line of a kind that is told by its first word; in colour where a terminal shows it and `NO_COLOR` is not set.
 fn labelled(label: &str, colour: AnsiColor, line: &str) {
     let style = colour.on_default().bold();
@@ -68,7 +102,7 @@ fn labelled(label: &str, colour: AnsiColor, line: &str) {
     let _ = writeln!(
         anstream::stderr().lock(),
         "{style}{label}:{style:#} {}",
-        eyes::shown(line)
+        eyes::shown(&as_typed(line))
     );
 }
 
@@ -113,7 +147,7 @@ pub(super) fn complain_json(error: &anyhow::Error) {
 pub(super) fn error_document(error: &anyhow::Error) -> serde_json::Value {
     let mut told = json!({ "error": format!("{error:#}"), "errors": file_faults(error) });
     if let Some(hint) = hint_of(error) {
-        told["hint"] = json!(hint);
+        told["hint"] = json!(as_typed(hint));
     }
     told
 }
@@ -426,5 +460,26 @@ pub(super) fn end_of(state: JobState, counts: &Counts) -> super::CommandEnd {
         JobState::Completed | JobState::Failed if counts.rejected + counts.failed > 0 => super::CommandEnd::SomeRowsNot,
         JobState::Completed => super::CommandEnd::Fine,
         _ => super::CommandEnd::Unfinished,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_told_with_the_options_that_were_given() {
+        let with = |line| with_options(line, " --config 'my own.toml'").into_owned();
+        assert_eq!(
+            with("`tenantry wait 1`, then `tenantry show 1`"),
+            "`tenantry --config 'my own.toml' wait 1`, then `tenantry --config 'my own.toml' show 1`"
+        );
+        assert_eq!(with("tenantry undo 1"), "tenantry --config 'my own.toml' undo 1");
+        let given = "tenantry run x --config 'my own.toml'";
+        assert_eq!(with(given), given);
+        for same in ["see `tenantry.toml`", "`tenantry init`"] {
+            assert_eq!(with(same), same);
+        }
+        assert_eq!(with_options("`tenantry wait 1`", ""), "`tenantry wait 1`");
     }
 }

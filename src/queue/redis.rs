@@ -75,7 +75,10 @@ impl RedisParts {
         };
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(hold));
         let greeting = MultiplexedConnection::new_with_config(&self.address.settings, stream, config);
-        let refused = |error| self.address.refusal(&error).unwrap_or_else(|| failed(error));
+        let refused = |error| match self.address.refusal(&error) {
+            Some(why) => why,
+            None => self.address.unanswered(error),
+        };
         let (connection, driver) = self.in_time(async { greeting.await.map_err(refused) }).await?;
         Ok((connection, driver.boxed()))
     }

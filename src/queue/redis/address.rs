@@ -10,7 +10,7 @@ use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::Stream;
+use super::{Stream, failed};
 use crate::host::is_here;
 use crate::queue::QueueError;
 use crate::secret::SecretUrl;
@@ -136,6 +136,18 @@ impl RedisAddress {
             QueueError::Unavailable(why) if self.tls.is_some() => {
                 let hint = "where Redis speaks TLS, it does so on its `tls-port`";
                 QueueError::Unavailable(format!("no TLS with `{}`: {why}; {hint}", self.host))
+            }
+            other => other,
+        }
+    }
+
+    /// A server that speaks TLS hangs up on whoever does not.
+    pub(super) fn unanswered(&self, error: redis::RedisError) -> QueueError {
+        let is_hung_up = error.is_connection_dropped();
+        match failed(error) {
+            QueueError::Unavailable(why) if is_hung_up && self.tls.is_none() => {
+                let hint = format!("where port {} speaks TLS, the url begins with `rediss://`", self.port);
+                QueueError::Unavailable(format!("`{}` hangs up before it answers: {why}; {hint}", self.host))
             }
             other => other,
         }

@@ -24,7 +24,8 @@ async fn nothing_is_made_where_no_ledger_is() {
         let args = [&["--ledger", &url], args].concat();
         let run = place.tenantry(&args).ends(2);
         assert!(run.err.contains(&absent.display().to_string()), "{args:?}: {}", run.err);
-        assert!(run.err.contains("tenantry migrate"), "{args:?}: {}", run.err);
+        let told = format!("`tenantry init` or `tenantry --ledger {url} migrate`");
+        assert!(run.err.contains(&told), "{args:?}: {}", run.err);
         assert!(!absent.exists(), "{args:?}");
     }
     place.tenantry(&["--ledger", &url, "migrate"]).ends(0);

@@ -2,13 +2,6 @@
 
 use super::*;
 
-/// A good document of about this many bytes.
-fn sized(bytes: usize) -> Vec<u8> {
-    json!({ "kind": "add-customer", "rows": [{ "domain": "x" }], "idempotency_key": "k".repeat(bytes) })
-        .to_string()
-        .into_bytes()
-}
-
 /// A good document with blanks, which make it so long.
 fn padded(bytes: usize) -> Vec<u8> {
     [good(), vec![b' '; bytes]].concat()

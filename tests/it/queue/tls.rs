@@ -73,6 +73,8 @@ async fn redis_has_to_show_a_certificate_for_its_name() {
     assert!(told.contains("no authority"), "{told}");
     let told = refused(&format!("rediss://127.0.0.1:{port}"), trusting.clone()).await;
     assert!(told.contains("is for `localhost`"), "{told}");
+    let told = refused(&format!("redis://localhost:{port}"), trusting.clone()).await;
+    assert!(told.contains("`rediss://`"), "{told}");
     // The port without TLS.
     let plain = server.url().replace("redis://127.0.0.1", "rediss://localhost");
     let hurried = QueueOptions {
