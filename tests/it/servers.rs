@@ -126,15 +126,29 @@ async fn missed_at(port: u16) {
 }
 
 /// Asks again and again until `attempt` gives an answer.
-pub(crate) async fn eventually<T>(what: &str, mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
-    let until = tokio::time::Instant::now() + PATIENCE;
+pub(crate) async fn eventually<T>(what: &str, attempt: impl AsyncFnMut() -> Option<T>) -> T {
+    eventually_within(PATIENCE, what, attempt).await
+}
+
+/// How long so many jobs may take whose workers are killed, some of them one by one.
+pub(crate) fn patience_for(jobs: usize) -> Duration {
+    PATIENCE + jobs as u32 * Duration::from_millis(20)
+}
+
+/// As [`eventually`], for so long.
+pub(crate) async fn eventually_within<T>(
+    patience: Duration,
+    what: &str,
+    mut attempt: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    let until = tokio::time::Instant::now() + patience;
     loop {
         if let Some(answer) = attempt().await {
             return answer;
         }
         assert!(
             tokio::time::Instant::now() < until,
-            "still waiting after {PATIENCE:?}: {what}"
+            "still waiting after {patience:?}: {what}"
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

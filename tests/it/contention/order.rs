@@ -13,7 +13,7 @@ use tenantry_ledger::Ledger;
 use super::mixture::Dice;
 use crate::invariants::violations;
 use crate::place::{On, Place, Running, apply, on_both};
-use crate::servers::{RedisServer, eventually};
+use crate::servers::{RedisServer, eventually_within, patience_for};
 
 const CUSTOMERS: usize = 20;
 const WORKERS: usize = 3;
@@ -104,7 +104,7 @@ async fn storm(ledger: &Ledger, jobs: usize, dice: &mut Dice, start: &dyn Fn() -
         workers[victim].kill();
         workers[victim] = start();
     }
-    eventually("all jobs to end", async || {
+    eventually_within(patience_for(jobs), "all jobs to end", async || {
         let ended = ledger.db().read(|tx| {
             let sql = "SELECT COUNT(*) FROM jobs WHERE kind = 'update-account' AND state = 'completed'";
             tx.query_first(sql, &[])?.map_or(Ok(0), |row| row.int(0))
