@@ -60,6 +60,9 @@ impl Runner {
                     // Others would overtake that one.
                     claims.extend(left.drain(..).rev().flatten());
                     self.metrics.leases_lost(claims.len());
+                    if let Some(claim) = claims.first() {
+                        tracing::info!(job.id = %claim.job_id, chunks = claims.len(), "a chunk has passed to another worker, as this one was slow; what it had in hand with it is given back");
+                    }
                     self.give_back(&claims, "one of them has passed to another worker")
                         .await;
                     is_over = true;
