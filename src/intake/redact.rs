@@ -193,7 +193,46 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
     use super::*;
+
+    /// Documents of any form, with secrets in them.
+    fn documents() -> impl Strategy<Value = Value> {
+        let leaves = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".{0,8}".prop_map(Value::from),
+            Just(json!({ "password": "s3cret" })),
+            Just(json!({ "Pass-Word": ["s3cret", { "a": "s3cret" }] })),
+            Just(json!("user;password\nx;s3cret")),
+        ];
+        leaves.prop_recursive(5, 40, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::hash_map(".{0,6}", inner, 0..6).prop_map(|members| json!(members)),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_secret_stays_however_a_document_is_cut(document in documents(), cut: prop::sample::Index, most in 0..400_usize) {
+            let document = document.to_string();
+            let cut = document.floor_char_boundary(cut.index(document.len() + 1));
+            for document in [document.as_str(), &document[..cut]] {
+                let (kept, is_whole) = without_secrets(document.as_bytes(), most);
+                let text = String::from_utf8_lossy(&kept);
+                prop_assert!(kept.len() <= most && !text.contains("s3cret"), "{}", text);
+                if is_whole && serde_json::from_str::<Value>(document).is_ok() {
+                    prop_assert!(serde_json::from_str::<Value>(&text).is_ok(), "{}", text);
+                }
+            }
+        }
+    }
 
     #[test]
     fn secrets_go_and_the_rest_stays() {
