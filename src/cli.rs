@@ -315,7 +315,7 @@ pub fn main() -> ExitCode {
     {
         return ended(end, json);
     }
-    output::tell_with(&cli.global.to_repeat());
+    output::tell_with(cli.global.to_repeat());
     let config = match cli.command {
         // It makes a configuration of its own, whatever there is.
         Command::Init(_) => Config::from_layers(None, std::iter::empty(), Vec::new()).map_err(Into::into),

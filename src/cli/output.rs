@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
+use std::iter;
 use std::sync::OnceLock;
 
 use anstyle::AnsiColor;
@@ -63,36 +64,42 @@ pub(super) fn warn(line: &str) {
     labelled("warning", AnsiColor::Yellow, line);
 }
 
-/// The global options that say what a command works on, as they were given to this one; each with a blank before it.
-static GIVEN: OnceLock<String> = OnceLock::new();
+/// The global options that say what a command works on, as they were given to this one, each with its value.
+static GIVEN: OnceLock<Vec<(&'static str, String)>> = OnceLock::new();
 
 /// Commands that are told of from now on are given these options with their values, too.
-pub(super) fn tell_with(options: &[(&str, String)]) {
-    let options = options
-        .iter()
-        .map(|(option, value)| format!(" {option} {}", quoted(value)));
+pub(super) fn tell_with(options: Vec<(&'static str, String)>) {
     // The first ones stay; there is one command in a process.
-    let _ = GIVEN.set(options.collect());
+    let _ = GIVEN.set(options);
 }
 
 /// A line with its commands as they have to be typed here.
 fn as_typed(line: &str) -> Cow<'_, str> {
-    with_options(line, GIVEN.get().map_or("", String::as_str))
+    match GIVEN.get().map_or(&[][..], Vec::as_slice) {
+        [] => line.into(),
+        options => with_options(line, options).into(),
+    }
 }
 
-fn with_options<'l>(line: &'l str, options: &str) -> Cow<'l, str> {
-    // A command that repeats what was typed has them.
-    if options.is_empty() || line.contains(options) {
-        return line.into();
-    }
-    let line = match line.strip_prefix("tenantry ") {
-        Some(rest) => format!("tenantry{options} {rest}"),
-        None => line.to_owned(),
+/// Commands begin a line, or stand in backticks.
+fn with_options(line: &str, options: &[(&str, String)]) -> String {
+    let with = |text: &str| match text.strip_prefix("tenantry ") {
+        // That one makes a configuration, and goes by none.
+        Some(rest) if rest != "init" => {
+            // One that repeats what was typed has them.
+            let missing = options.iter().filter(|(option, _)| !text.contains(option));
+            let missing = missing.flat_map(|(option, value)| [(*option).to_owned(), quoted(value)]);
+            let words = iter::once("tenantry".to_owned()).chain(missing);
+            words.chain([rest.to_owned()]).collect::<Vec<_>>().join(" ")
+        }
+        _ => text.to_owned(),
     };
-    let line = line.replace("`tenantry ", &format!("`tenantry{options} "));
-    // That one makes a configuration, and goes by none.
-    line.replace(&format!("`tenantry{options} init"), "`tenantry init")
-        .into()
+    if line.starts_with("tenantry ") {
+        return with(line);
+    }
+    let pieces = line.split('`').enumerate();
+    let pieces = pieces.map(|(at, piece)| if at % 2 == 1 { with(piece) } else { piece.to_owned() });
+    pieces.collect::<Vec<_>>().join("`")
 }
 
 /// A line of a kind that is told by its first word; in colour where a terminal shows it and `NO_COLOR` is not set.
@@ -469,17 +476,30 @@ mod tests {
 
     #[test]
     fn commands_are_told_with_the_options_that_were_given() {
-        let with = |line| with_options(line, " --config 'my own.toml'").into_owned();
+        let options = [
+            ("--config", "my own.toml".to_owned()),
+            ("--ledger", "sqlite:x.db".to_owned()),
+        ];
+        let with = |line| with_options(line, &options);
+        let typed = "tenantry --config 'my own.toml' --ledger sqlite:x.db";
         assert_eq!(
-            with("`tenantry wait 1`, then `tenantry show 1`"),
-            "`tenantry --config 'my own.toml' wait 1`, then `tenantry --config 'my own.toml' show 1`"
+            with("name it with --ledger; `tenantry wait 1`, then `tenantry show 1`"),
+            format!("name it with --ledger; `{typed} wait 1`, then `{typed} show 1`")
         );
-        assert_eq!(with("tenantry undo 1"), "tenantry --config 'my own.toml' undo 1");
-        let given = "tenantry run x --config 'my own.toml'";
+        assert_eq!(with("tenantry undo 1"), format!("{typed} undo 1"));
+        let given = "tenantry --ledger=sqlite:x.db run `x` --config 'my own.toml'";
         assert_eq!(with(given), given);
-        for same in ["see `tenantry.toml`", "`tenantry init`"] {
+        assert_eq!(
+            with("tenantry run x --config=y"),
+            "tenantry --ledger sqlite:x.db run x --config=y"
+        );
+        for same in [
+            "see `tenantry.toml`",
+            "`tenantry init`",
+            "a tenantry x",
+            "an odd ` tenantry x",
+        ] {
             assert_eq!(with(same), same);
         }
-        assert_eq!(with_options("`tenantry wait 1`", ""), "`tenantry wait 1`");
     }
 }
