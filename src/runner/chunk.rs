@@ -45,43 +45,40 @@ impl Runner {
                 self.condemn(claim, deaths, leaving).await;
                 continue;
             }
-            let began = Instant::now();
+            let (began, mut back) = (Instant::now(), None);
             match self.persist(&claims, leaving).await {
                 Ok(Some(ended)) => {
                     is_over = claims.iter().all(|claim| claim.together == claims.len());
                     self.say_done(&claims, &ended, began.elapsed());
                 }
-                Ok(None) => {
-                    claims.extend(left.drain(..).rev().flatten());
-                    self.give_back(&claims, "they wait for what another worker left").await;
-                    is_over = true;
-                }
+                Ok(None) => back = Some("they wait for what another worker left"),
                 Err(ApplyError::Db(DbError::LeaseLost)) => {
-                    // Others would overtake that one.
-                    claims.extend(left.drain(..).rev().flatten());
-                    self.metrics.leases_lost(claims.len());
+                    let chunks = claims.len();
+                    self.metrics.leases_lost(chunks);
                     if let Some(claim) = claims.first() {
-                        tracing::info!(job.id = %claim.job_id, chunks = claims.len(), "a chunk has passed to another worker, as this one was slow; what it had in hand with it is given back");
+                        tracing::info!(job.id = %claim.job_id, chunks, "a chunk has passed to another worker, as this one was slow; what it had in hand with it is given back");
                     }
-                    self.give_back(&claims, "one of them has passed to another worker")
-                        .await;
-                    is_over = true;
+                    back = Some("one of them has passed to another worker");
                 }
                 Err(ApplyError::Db(error)) if error.passes() && leaving.is_cancelled() => {
-                    claims.extend(left.drain(..).rev().flatten());
-                    self.give_back(&claims, "this worker leaves").await;
-                    is_over = true;
+                    back = Some("this worker leaves");
                 }
                 Err(error) if claims.len() > 1 && !is_of_the_surroundings(&error) => {
                     tracing::debug!(chunks = claims.len(), %error, "chunks failed together and are tried in halves");
                     let second = claims.split_off(claims.len() / 2);
-                    left.extend([second, claims]);
+                    left.extend([second, std::mem::take(&mut claims)]);
                 }
                 Err(error) => {
                     for claim in &claims {
                         self.record_failure(claim, &error, leaving).await;
                     }
                 }
+            }
+            // With all that comes after it in the batch, which would overtake it.
+            if let Some(why) = back {
+                claims.extend(left.drain(..).rev().flatten());
+                self.give_back(&claims, why).await;
+                is_over = true;
             }
         }
         if !is_over {

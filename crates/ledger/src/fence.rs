@@ -17,17 +17,22 @@ pub(super) fn check_until(tx: &mut dyn Tx, claim: &Claim) -> Result<i64, DbError
     until(tx, claim)
 }
 
+/// What finds the row of a chunk as long as it is `claim`'s: `job`, `chunk`, `attempt` and `lease_owner`.
+pub(super) fn key(claim: &Claim) -> Vec<Value> {
+    vec![
+        claim.job.into(),
+        claim.chunk.into(),
+        claim.attempt.into(),
+        claim.owner.as_str().into(),
+    ]
+}
+
 /// Until when the lease of a chunk is held, in milliseconds since the epoch, or [`DbError::LeaseLost`].
 pub(super) fn until(tx: &mut dyn Tx, claim: &Claim) -> Result<i64, DbError> {
     let held = tx.query_first(
         "SELECT lease_until FROM chunks WHERE job = $1 AND chunk = $2 AND attempt = $3 AND lease_owner = $4
          AND state = 'running'",
-        &[
-            claim.job.into(),
-            claim.chunk.into(),
-            claim.attempt.into(),
-            claim.owner.as_str().into(),
-        ],
+        &key(claim),
     )?;
     held.ok_or(DbError::LeaseLost)?.int(0)
 }
@@ -41,15 +46,7 @@ pub fn check_all(tx: &mut dyn Tx, claims: &[&Claim]) -> Result<(), DbError> {
     );
     let mut in_order = claims.to_vec();
     in_order.sort_unstable_by_key(|claim| (claim.job, claim.chunk));
-    let params = in_order.into_iter().map(|claim| {
-        vec![
-            claim.job.into(),
-            claim.chunk.into(),
-            claim.attempt.into(),
-            claim.owner.as_str().into(),
-        ]
-    });
-    let params: Vec<Vec<Value>> = params.collect();
+    let params: Vec<Vec<Value>> = in_order.into_iter().map(key).collect();
     let found = match params.as_slice() {
         [one] => vec![tx.query(&sql, one)?],
         several => tx.query_each(&sql, several)?,

@@ -110,13 +110,9 @@ impl Ledger {
         self.db
             .write(move |tx| {
                 let chunks = claims.iter().map(|claim| {
-                    vec![
-                        claim.job.into(),
-                        claim.chunk.into(),
-                        claim.attempt.into(),
-                        claim.owner.as_str().into(),
-                        now.into(),
-                    ]
+                    let mut params = fence::key(claim);
+                    params.push(now.into());
+                    params
                 });
                 tx.send_all(
                     "UPDATE chunks SET state = 'queued', lease_owner = NULL, lease_until = NULL, not_before = $5

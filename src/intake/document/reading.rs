@@ -15,6 +15,7 @@ use crate::notify::is_reply_stream;
 
 /// Faults told of one by one; a document with more is beyond fixing by hand.
 const MOST_FAULTS: usize = 10_000;
+
 /// A document being read, and what was found wrong so far.
 #[derive(Default)]
 pub(super) struct Reading {
