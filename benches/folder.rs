@@ -84,7 +84,7 @@ fn main() {
 }
 
 async fn rate(servers: &Servers, files: usize, rounds: usize) {
-    // Removed when all is measured: on ext4 whoever makes files looks at each that was removed in the last minutes.
+    // Removed when all is measured: on ext4 a process that creates files looks at each file removed in the last minutes.
     let mut places = Vec::new();
     for on in [On::Postgres, On::Sqlite] {
         let (mut dropped, mut sent) = (Vec::new(), Vec::new());

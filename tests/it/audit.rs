@@ -92,7 +92,7 @@ on_both! {
         ledger.db().write(move |tx| audit::append(tx, 3, &by_itself)).await.expect("recorded");
         let told = records(&ledger).await;
         let ways: Vec<_> = told.iter().map(|one| one.via.as_deref()).collect();
-        // A job ends for whoever submitted it.
+        // The record of a job's end has the way in of its submission.
         assert_eq!(ways, [Some("cli"), Some("cli"), None], "{job:?}");
         assert_eq!(verify(&ledger).await.fault_count, 0);
         // A record without a way has the hash that earlier versions gave it.

@@ -118,7 +118,7 @@ async fn assert_consistent(place: &Place) {
     ledger.close().await;
 }
 
-/// Whoever starts a worker there has the job done, every row once.
+/// A worker that is started there finishes the job, every row once.
 async fn assert_goes_on(place: &Place, expected: &str) {
     assert_consistent(place).await;
     let mut worker = worker(place, &["--drain"]);

@@ -1,6 +1,6 @@
 //! Many jobs about the same customers at once, whose files name them in different orders: whatever the workers, however
-//! small the chunks and whoever is killed, every job ends, nobody's change is lost, no good row fails, and
-//! on PostgreSQL nobody waits in a circle.
+//! small the chunks and whichever worker is killed, every job ends, no job's change is lost, no good row fails, and
+//! on PostgreSQL no deadlock occurs.
 
 pub(crate) mod mixture;
 mod order;

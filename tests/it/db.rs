@@ -129,7 +129,7 @@ on_both! {
         let kept = ledger.db().write(|tx| {
             tx.send("UPDATE one SET number = 1 WHERE id = $1", &[7_i64.into()])?;
             tx.send("INSERT INTO one (id) VALUES ($1)", &[7_i64.into()])?;
-            // Whoever takes this answer for the query's own and goes on has not written half.
+            // A caller that takes this answer for the query's own and goes on has not written half.
             let _ = tx.query("SELECT id FROM one", &[]);
             Ok(())
         }).await;

@@ -292,7 +292,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
-    /// Whatever workers do and whenever they die, each chunk is closed once, by whoever held it last, and the
+    /// Whatever workers do and whenever they die, each chunk is closed once, by its last holder, and the
     /// counters add up.
     #[test]
     fn counters_equal_what_was_closed(steps in steps()) {

@@ -72,7 +72,7 @@ fn settings(here: &Here) -> Settings {
     }
 }
 
-/// The sandbox as a store, for whoever the token speaks for.
+/// The sandbox as a store, for the caller that the token identifies.
 fn stores(here: &Here, token: &str, timeout: Duration) -> Stores {
     let mut settings = settings(here);
     settings.credentials.token = Some(Secret::new(token));

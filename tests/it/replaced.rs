@@ -1,4 +1,4 @@
-//! A ledger's file that is removed or replaced below whoever has it open, and databases that were closed.
+//! A ledger's file that is removed or replaced while a process has it open, and databases that were closed.
 
 use std::process::Stdio;
 use std::time::Duration;

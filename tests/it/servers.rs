@@ -37,8 +37,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 const DIRECTORY_PREFIX: &str = "tenantry-it-";
 
-/// A port nobody listens on at the moment. Another process may still snatch it, so whoever
-/// starts a server on it tries again with another one.
+/// A port that no process listens on at the moment. Another process may still snatch it, so a caller
+/// that starts a server on it tries again with another one.
 fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())

@@ -24,7 +24,7 @@ on_both! {
             let done = first.counts.applied + first.waiting;
             assert_eq!(done, first.counts.total, "{}: {:?}", job.kind(), outcomes(&ledger, &first).await);
             let again = TestJob::new(&ledger, job.kind(), job.sample()).run().await;
-            // A request that waits is the same request for whoever asks again.
+            // A request that waits is the same request when it is submitted again.
             assert!(again.id != first.id || first.waiting > 0, "{}", job.kind());
             // An export changes nothing, so it can only be made again.
             if job.policy().undo == Undo::Nothing {
@@ -175,7 +175,7 @@ A-1,ONE@alpha.onmicrosoft.com,One,One,GB,
         let names = "SELECT user_principal_name FROM users ORDER BY id";
         let names: Vec<_> = column(ledger.db(), names).await.iter().map(|name| name.replace("@alpha.onmicrosoft.com", "")).collect();
         assert_eq!(names, ["a", "new", "c", "d", "E"]);
-        // Its old name is free, and whoever has it now stands in the way of taking this back.
+        // Its old name is free, and a user who has it now stands in the way of taking this back.
         apply(&ledger, "bulk-add-users", &of(&["b"])).await;
         let undone = crate::walk::undo(&ledger, &job).await;
         assert_eq!((undone.counts.applied, undone.counts.rejected), (1, 1));

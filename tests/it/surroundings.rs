@@ -183,7 +183,7 @@ async fn connections_that_are_cut_again_and_again_fail_no_row() {
     );
     let cutter = connect(&place.url).await.expect("a connection");
     let ledger = place.ledger().await;
-    // Whoever writes is cut off, more often than a chunk is tried.
+    // Connections that write are cut off, more often than a chunk is tried.
     let mut cut = 0;
     eventually("writers to be cut off, or the job to end", async || {
         let sql = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()

@@ -44,7 +44,7 @@ on_both! {
         // The export is held against them without the database.
         place.write("audit.jsonl", place.tenantry(&["audit", "export"]).ends(0).out);
         place.tenantry(&["audit", "verify", "--file", "audit.jsonl", "--anchors", "anchors.log"]).ends(0);
-        // Whoever rewrote the record from some place on has other hashes from there on.
+        // A record that was rewritten from some place on has other hashes from there on.
         let mut lines: Vec<String> = anchors.lines().map(str::to_owned).collect();
         for line in &mut lines[1..] {
             let digit = if line.ends_with('0') { "1" } else { "0" };

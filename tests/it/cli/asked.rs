@@ -1,4 +1,4 @@
-//! What is asked at a terminal: whoever approves is shown the plan, and says `yes`.
+//! The question at a terminal: an approver is shown the plan, and types `yes`.
 
 use crate::place::Place;
 use crate::place::terminal::at_terminal;

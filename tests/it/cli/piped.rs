@@ -19,7 +19,7 @@ fn fed(place: &Place, args: &[&str], bytes: impl AsRef<[u8]>) -> Run {
         .stderr(Stdio::piped());
     let mut child = command.spawn().expect("tenantry starts");
     let mut stdin = child.stdin.take().expect("a pipe");
-    // Whoever refuses a command need not read what comes with it.
+    // A program that refuses a command need not read its input.
     let _ = stdin.write_all(bytes.as_ref());
     drop(stdin);
     Run::from(child.wait_with_output().expect("tenantry ends"))
@@ -306,7 +306,7 @@ async fn what_a_program_left_unfinished_is_told_of_a_pipe_as_of_a_file() {
         piped.contains("is damaged") && read.contains("is damaged"),
         "{piped}{read}"
     );
-    // Whoever runs it all the same finds it with the job.
+    // A user who runs it all the same finds the note with the job.
     let ran = fed(
         &place,
         &["run", "bulk-add-users", "-", "--no-passwords", "--json"],

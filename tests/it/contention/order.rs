@@ -1,5 +1,5 @@
-//! Jobs about the same customers take effect in the order in which they were accepted, however many workers there are and whoever
-//! is killed. `TENANTRY_ORDER_JOBS` says how many jobs; a long run takes 20,000.
+//! Jobs about the same customers take effect in the order in which they were accepted, however many workers there are and
+//! whichever of them is killed. `TENANTRY_ORDER_JOBS` says how many jobs; a long run takes 20,000.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

@@ -198,7 +198,7 @@ fn a_long_sheet_streams_through_many_batches() {
     for (row, (line, cells)) in (1..).zip(all) {
         assert_eq!((line, cells[0].as_str()), (row + 1, row.to_string().as_str()));
     }
-    // Whoever has seen enough leaves no thread behind that waits for ever.
+    // A reader that stops early leaves no thread behind that waits for ever.
     drop(open(&bytes, InputLimits::default()).expect("a header"));
 }
 

@@ -1,4 +1,4 @@
-//! Documents that are too large, alone or together, documents that end whoever reads them, and refused ones that cannot be kept.
+//! Documents that are too large, alone or together, documents that end their readers, and refused ones that cannot be kept.
 
 use super::*;
 

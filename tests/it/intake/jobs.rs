@@ -174,8 +174,8 @@ on_both! {
     }
 }
 
-/// The only job with a third row kills whoever is at it. Taken in by the first worker, it is carried out as it comes in and leaves no trace;
-/// from then on it is recorded first, and found to be at fault as any other.
+/// The only job with a third row kills the worker that carries it out. Taken in by the first worker, it is carried out as it comes in and
+/// leaves no trace; from then on it is recorded first, and found to be at fault as any other.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_that_kills_its_worker_fails_alone() {
     let place = Place::new(On::Sqlite).await;

@@ -79,7 +79,7 @@ on_both! {
         assert_eq!(entries, [&json!(late), &json!(asks)]);
         assert!(answered.iter().all(|one| one["repetition_of"] == one["job"]), "{answered:?}");
         assert_eq!((told(&mut desk, &one).await.len(), told(&mut desk, &two).await.len()), (1, 2));
-        // A key that stands for something else is refused, to whoever used it so.
+        // A key that stands for something else is refused, and the sender that used it so is told.
         let other = send(&mut desk, &phone("+49 30 3", Some("k-7"), Some(&one))).await;
         assert!(drain(&place, server, &desk, "").await);
         let refused = told(&mut desk, &one).await.remove(1);
@@ -159,7 +159,7 @@ on_both! {
 }
 
 on_both! {
-    /// Whoever writes to the ledger's database has no outcome told where documents come in.
+    /// An attacker who writes to the ledger's database cannot have an outcome sent to where documents come in.
     async fn what_the_ledger_says_is_no_way_into_streams_of_ours(place: Place) {
         let server = RedisServer::shared().await;
         let mut desk = Desk::new(server).await;
@@ -167,7 +167,7 @@ on_both! {
         crate::place::apply(&ledger, "add-customer", crate::place::CUSTOMERS).await;
         let to = format!("{}-replies", desk.prefix);
         send(&mut desk, &phone("+49 30 1", None, Some(&to))).await;
-        // Its job is recorded, and nobody has told the outcome.
+        // Its job is recorded, and no worker has told the outcome.
         drain(&place, server, &desk, "before-replied").await;
         for name in ["inbox", "inbox:rejected", "tickets:1"] {
             let stream = format!("{}:{name}", desk.prefix);

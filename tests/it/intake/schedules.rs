@@ -1,4 +1,4 @@
-//! Schedules in real processes, whose clock a test sets: what happens by itself, once, whoever dies and whatever the clock does.
+//! Schedules in real processes, whose clock a test sets: what happens by itself, once, whichever worker dies and whatever the clock does.
 
 mod crash;
 mod files;

@@ -171,7 +171,7 @@ on_both! {
         for blow in 0..12 + jobs / 100 {
             tokio::time::sleep(Duration::from_millis(60 + dice.roll(240) as u64)).await;
             match blow % 4 {
-                // What it forgets, whoever sent it sends again; what was recorded is known by its key.
+                // The sender sends again what Redis forgets; what was recorded is known by its key.
                 3 if blow % 8 == 3 => {
                     redis::cmd("FLUSHALL").query_async::<()>(&mut desk.redis).await.expect("flushed");
                     send_all(&mut desk, &documents).await;

@@ -23,25 +23,25 @@ enum Attack {
     QueueUngated,
     /// The same, with a record of an approval.
     Forge,
-    /// The same, with a key of one's own enrolled, and its signature.
+    /// The same, with a key of the attacker's own enrolled, and its signature.
     EnrolAndSign,
-    /// Has it be approved, and then changes its rows.
+    /// Gets it approved, and then changes its rows.
     Rows,
     /// The same for what the plan expects of them.
     Expected,
     /// The same for both, and for all that the ledger says of them.
     RowsAndSeals,
-    /// The same for whom passwords are for.
+    /// The same for the recipients of passwords.
     Recipients,
-    /// The same for who submitted it.
+    /// The same for its submitter.
     Submitter,
     /// The same for its kind.
     Kind,
-    /// The same for which plan was approved.
+    /// The same for the plan that was approved.
     Header,
-    /// Has it be approved, and lets it run although it was cancelled since.
+    /// Gets it approved, and lets it run although it was cancelled since.
     Cancelled,
-    /// Has it be approved, and removes whoever approved.
+    /// Gets it approved, and removes its approvers.
     NoApprovers,
 }
 

@@ -25,7 +25,7 @@ use super::signed::Person;
 use crate::place::{CUSTOMERS, On, Place, TestJob, Work, apply, by, on_both, settings};
 use crate::servers::PgServer;
 
-/// What the store holds, which is not the ledger's to protect: whoever writes there has what they want.
+/// The tables of the store, which the ledger does not protect: an attacker who writes there can change anything.
 const OF_THE_STORE: [&str; 7] = [
     "customers",
     "deleted_users",

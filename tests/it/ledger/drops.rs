@@ -94,7 +94,7 @@ async fn files_change_by_their_numbers_however_many_are_open() {
 }
 
 on_both! {
-    /// Whoever writes to the database is not believed where on the worker's machine files lie.
+    /// A worker does not trust the database about where on its machine files lie.
     async fn a_dropped_file_that_lies_in_no_folder_is_damaged(place: Place) {
         let ledger = place.ledger().await;
         let hold = held(&ledger).await;

@@ -1,4 +1,4 @@
-//! Schedules and fires in the ledger: what may change what, and that a time is recorded once whoever looks.
+//! Schedules and fires in the ledger: what may change what, and that a time is recorded once, whichever worker looks.
 
 use tenantry_foundation::clock::Clock;
 use tenantry_ledger::fires::{
@@ -174,11 +174,11 @@ on_both! {
         let (a, b) = tokio::join!(ledger.record_due(vec![seen.clone()]), other.record_due(vec![seen.clone()]));
         let (a, b) = (a.expect("asked"), b.expect("asked"));
         assert!(a != b, "one of them: {a:?} {b:?}");
-        // Whoever's clock was put back computes it again; the time has its record.
+        // A worker whose clock was put back computes it again; the time has its record.
         let back = there(&ledger, "s").await;
         let again = DueLook { from: back.considered_until, ..seen };
         assert_eq!(ledger.record_due(vec![again]).await.expect("asked"), [true]);
-        // So does whoever has other rules of its zone, by which the same time is an hour later.
+        // So does a worker with other rules for the time zone, by which the same time is an hour later.
         let moved = there(&ledger, "s").await;
         let moved = look(&moved, T0 + 2 * HOUR, vec![NewFire { due: T0 + 2 * HOUR, ..at(T0 + HOUR, FireCause::Due) }]);
         assert_eq!(ledger.record_due(vec![moved]).await.expect("asked"), [true]);
@@ -255,7 +255,7 @@ on_both! {
         clock.advance(2_000);
         let taken = ledger.lease_fire(seq, "two", 3_000).await.expect("asked").expect("its lease ran out");
         assert!(taken.fence > held.fence && !ledger.renew_fire(held, 3_000).await.expect("asked"));
-        // Whoever had it before can neither end it nor put it off nor give it a job.
+        // Its former holder can neither end it nor put it off nor give it a job.
         let end = FireEnd::of("s", held, FireState::Failed, FireReason::NoFile);
         assert_eq!(ledger.end_fire(end).await.expect("asked"), (false, false));
         ledger.put_off_fire(held, FireState::Waiting, T0, String::new()).await.expect("asked");

@@ -1,4 +1,4 @@
-//! Workers killed between intent, call and outcome, and workers asked to stop: whoever goes on does the rest, and nothing
+//! Workers killed between intent, call and outcome, and workers asked to stop: the next worker does the rest, and nothing
 //! twice.
 
 use std::process::{Command, Stdio};

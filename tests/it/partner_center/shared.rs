@@ -170,7 +170,7 @@ async fn workers_keep_a_limit_together_and_a_new_one_knows_it() {
     for secret in [TOKEN, "partner.example", workers.customer.as_str()] {
         assert!(!kept.contains(secret), "{secret} is in {kept}");
     }
-    // Whoever comes new goes by it from the first call on.
+    // A new worker keeps to the shared limit from its first call on.
     let until = workers.block_for(4_000).await;
     workers.submit("second", 10);
     let (before, _) = workers.here.throttled().await;

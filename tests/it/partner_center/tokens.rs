@@ -1,4 +1,4 @@
-//! Tokens: got for whoever has to ask, replaced when they are refused, and never shown.
+//! Tokens: fetched for a caller that needs one, replaced when they are refused, and never shown.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! Passwords in the clear, where somebody wants them so: written once, by whoever can open them, or refused.
+//! Passwords in the clear, where a user asks for them: written once, by a process that can open them, or refused.
 
 use super::{USERS, handed_out};
 use crate::place::{On, Place, Run, Running, read};

@@ -134,7 +134,7 @@ async fn etags_go_stale_when_asked_for() {
     here.call("PUT", &path, &profile).await.is(200);
 }
 
-/// Whoever waits less than it takes gets nothing.
+/// A client that waits less than the call takes gets nothing.
 async fn takes_long(options: Options, fault: &serde_json::Value) {
     let here = Here::with(options).await;
     here.fault(fault).await;

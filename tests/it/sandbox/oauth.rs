@@ -23,7 +23,7 @@ fn web(bytes: &[u8]) -> String {
     bits.chunks(6).map(digit).collect()
 }
 
-/// What a token says, whoever signed it.
+/// The claims of a token, whatever its signature.
 fn claims(token: &str) -> Value {
     let coded = token.split('.').nth(1).expect("three parts");
     let value = |letter: u8| match letter {

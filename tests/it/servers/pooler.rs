@@ -42,7 +42,7 @@ impl Pooler {
             .stdout(Stdio::null())
             .stderr(log);
         let mut process = Process::spawn(command);
-        // Whoever else has the port, the process has ended then.
+        // If another process has the port, this one has ended then.
         let url = format!("postgres://tenantry@127.0.0.1:{port}/postgres");
         let up = eventually("PgBouncer to answer", async || {
             if !process.is_running() {

@@ -283,7 +283,7 @@ impl PgServer {
                 return Some(false);
             }
             let client = connect(&url).await.ok()?;
-            // Whoever answers has to be the process started here.
+            // The server that answers has to be the process started here.
             let row = client.query_one("show data_directory", &[]).await.ok()?;
             Some(row.get::<_, &str>(0) == directory.to_string_lossy())
         })

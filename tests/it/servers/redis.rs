@@ -161,7 +161,7 @@ impl RedisServer {
                 return Some(false);
             }
             let mut connection = client.get_multiplexed_async_connection().await.ok()?;
-            // Whoever answers has to be the process started here.
+            // The server that answers has to be the process started here.
             let info: String = redis::cmd("INFO")
                 .arg("server")
                 .query_async(&mut connection)

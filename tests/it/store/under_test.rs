@@ -248,7 +248,7 @@ impl StoreUnderTest {
         self.ledger.job(id).await.expect("asked").expect("there")
     }
 
-    /// A job that goes by its plan, which somebody has approved.
+    /// A job that goes by its plan, which an approver has approved.
     pub(crate) async fn approved(&self, kind: &str, rows: &str) -> Job {
         let limits = Limits {
             approval: true,
@@ -272,7 +272,7 @@ impl StoreUnderTest {
         Work::on(&self.ledger, job).stores(&self.stores).until_idle().await
     }
 
-    /// Goes on with a job until it has ended, whoever has to answer.
+    /// Goes on with a job until it has ended, whatever answer it waits for.
     pub(crate) async fn finish(&self, job: &Job) -> Job {
         for _ in 0..200 {
             let job = self.until_idle(job).await;

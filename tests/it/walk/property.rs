@@ -82,7 +82,7 @@ async fn seen(ledger: &Ledger, undone: Option<&Job>) -> Vec<String> {
 async fn recorded(ledger: &Ledger) -> Vec<String> {
     let newest = tables::newest(ledger).await;
     let recorded = tables::recorded(ledger, &newest).await.into_iter();
-    // Whoever gets the name of a deleted user is told so, whatever the job.
+    // A row that gives a user the name of a deleted user gets this note, whatever the job.
     let note = |message: &str| message.starts_with("a user of this name was deleted");
     let told = recorded.map(|(row, outcome, code, message)| {
         let message = Some(message).filter(|message| !note(message)).unwrap_or_default();
@@ -98,7 +98,7 @@ async fn all_undone(ledger: &Ledger, file: &File, done: &Job) -> Vec<String> {
     applied.map(|row| format!("{row} applied undone ")).collect()
 }
 
-/// A file that is applied is taken back whole and done again, whoever `apply` and `undo` leave that to.
+/// A file that is applied is taken back whole and done again, whatever `apply` and `undo` use to carry it out.
 async fn comes_and_goes(
     ledger: &Ledger,
     file: &File,

@@ -1,4 +1,4 @@
-//! Limits that remember: many small jobs of a day meet them as one large job does, whoever records them and when.
+//! Limits that remember: many small jobs of a day meet them as one large job does, whichever process records them and when.
 
 use tenantry::testing::plan::Limits;
 use tenantry::testing::queue::Queue;
@@ -43,7 +43,7 @@ async fn waits(ledger: &Ledger, kind: &str, csv: &str, limits: Limits) -> Vec<St
     job.gate
 }
 
-/// An undo that somebody asks for, worked on.
+/// An undo that an actor submits, carried out.
 async fn undone(ledger: &Ledger, job: &Job, limits: &Limits, by: &Actor) -> Job {
     let request = UndoRequest {
         ledger,
@@ -68,14 +68,14 @@ on_both! {
         }
         assert_eq!(gates.iter().filter(|gate| gate.is_empty()).count(), 2, "{gates:?}");
         assert_eq!(gates[2], ["9 of the 100 users of alpha.onmicrosoft.com and 18 earlier today, together more than 20 %"]);
-        // What fits still goes, another kind meets the same limit, and so does whoever has another name.
+        // What fits still goes, another kind meets the same limit, and so does a submitter with another name.
         assert!(waits(&ledger, "reset-passwords", &resets(99..100), usual).await.is_empty());
         let title = "customer,user_principal_name,job_title\nA-1,user50@alpha.onmicrosoft.com,Boss\n";
         assert!(waits(&ledger, "update-users", title, usual).await.is_empty());
         let more = title.replace("user50", "user51");
         let one = ["1 of the 100 users of alpha.onmicrosoft.com and 20 earlier today, together more than 20 %"];
         assert_eq!(waits(&ledger, "update-users", &more, usual).await, one);
-        // Whoever sets a counter back is found out.
+        // A counter that was set back is found.
         for (sql, faults) in [
             ("UPDATE allowances SET used = used - 1", &["jobs took 20 touched-users of customer"][..]),
             ("UPDATE allowances SET used = used + 2", &[]),

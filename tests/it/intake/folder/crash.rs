@@ -371,7 +371,7 @@ async fn a_worker_that_stops_leaves_files_to_the_next() {
     assert_eq!(folder.stems("done").len(), 40);
 }
 
-/// Case 40: a file that is removed by whoever dropped it, or from where it was moved to.
+/// Case 40: a file that its sender removes, or that is removed from where it was moved to.
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_are_taken_back() {
     let folder = Folder::new(On::Sqlite).await;

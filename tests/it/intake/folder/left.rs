@@ -16,7 +16,7 @@ impl Folder {
     }
 }
 
-/// Files are taken once each, whoever looks; a file that is changed is taken again, and one that was merely touched is not.
+/// Files are taken once each, whichever worker looks; a file that is changed is taken again, and one that was merely touched is not.
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_stay_are_taken_once_as_they_are() {
     let (folder, theirs) = Folder::leaving().await;

@@ -5,10 +5,10 @@ use std::os::unix::fs::{PermissionsExt, chown};
 
 use super::*;
 
-/// Somebody who is not root.
+/// A user other than root.
 const NOBODY: u32 = 65_534;
 
-/// A small disk, for whoever may mount one.
+/// A small disk, for a process that may mount one.
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {

@@ -204,7 +204,7 @@ async fn a_file_that_one_worker_does_not_see_is_taken_by_another_that_does() {
     eventually("the other worker has taken it", async || {
         let fires = clocked.fires("f").await;
         let fire = fires.first()?;
-        // Whoever does not see it puts it off for some seconds, which pass here.
+        // A worker that does not see the file puts the fire off for some seconds, which pass here.
         if fire.look_at > clocked.now() {
             clocked.set_to(fire.look_at);
         }

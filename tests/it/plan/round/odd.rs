@@ -97,7 +97,7 @@ pub(super) fn held(is_remote: bool) -> impl Strategy<Value = Held> {
 }
 
 impl Store {
-    /// Has records hold these values, whoever wrote them.
+    /// Has records hold these values, whatever program wrote them.
     pub(super) async fn hold(&self, held: &Held) {
         match &self.office {
             Some(office) => hold_there(office, held).await,
