@@ -123,7 +123,7 @@ on_both! {
         assert!(matches!(refused, Err(DbError::Conflict(_))), "{refused:?}");
     }
 
-    async fn what_was_sent_and_failed_takes_the_transaction_with_it(place: Place) {
+    async fn a_sent_statement_that_failed_takes_the_transaction_with_it(place: Place) {
         let ledger = place.ledger().await;
         with_rows(&ledger, 40).await;
         let kept = ledger.db().write(|tx| {
@@ -153,7 +153,7 @@ on_both! {
         assert_eq!(ledger.db().read(|tx| Ok(held(tx, "one"))).await.expect("read"), told(&sets(40)));
     }
 
-    async fn what_an_attempt_sent_is_undone_with_it_and_nothing_else(place: Place) {
+    async fn statements_of_an_attempt_are_undone_with_it_and_no_others(place: Place) {
         let ledger = place.ledger().await;
         with_rows(&ledger, 3).await;
         ledger.db().write(|tx| {

@@ -203,7 +203,7 @@ async fn app(place: &Place, desk: &Desk, url: String) -> App {
 }
 
 #[tokio::test]
-async fn what_is_handed_in_before_and_while_somebody_reads_is_taken_in_once() {
+async fn documents_sent_before_and_during_reading_are_taken_in_once() {
     let mut desk = Desk::new(RedisServer::shared().await).await;
     let doorman = Doorman::default();
     let mut expected = vec![desk.send("job", &good()).await];
@@ -225,7 +225,7 @@ async fn what_is_handed_in_before_and_while_somebody_reads_is_taken_in_once() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_rejected_with_every_reason() {
+async fn an_invalid_document_is_rejected_with_every_reason() {
     let mut desk = Desk::new(RedisServer::shared().await).await;
     let replies = format!("{}-replies", desk.prefix);
     let document = format!(r#"{{"kind":"add-custmer","rows":[],"reply_to":"{replies}","idempotency_key":"k-7"}}"#);
@@ -317,7 +317,7 @@ async fn only_the_newest_that_are_refused_are_kept() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_taken_in_is_tried_again() {
+async fn a_document_that_could_not_be_taken_in_is_tried_again() {
     let mut desk = Desk::new(RedisServer::shared().await).await;
     let doorman = Doorman {
         refusals_first: Arc::new(AtomicUsize::new(2)),
@@ -331,7 +331,7 @@ async fn what_could_not_be_taken_in_is_tried_again() {
 }
 
 #[tokio::test]
-async fn what_a_dead_reader_had_in_hand_is_taken_up() {
+async fn documents_held_by_a_dead_reader_are_taken_up() {
     let mut desk = Desk::new(RedisServer::shared().await).await;
     desk.send("job", &good()).await;
     let group = desk.key("inbox");
@@ -349,7 +349,7 @@ async fn what_a_dead_reader_had_in_hand_is_taken_up() {
 }
 
 #[tokio::test]
-async fn what_a_slow_reader_has_in_hand_is_left_to_it() {
+async fn documents_held_by_a_slow_reader_are_left_to_it() {
     let mut desk = Desk::new(RedisServer::shared().await).await;
     let doorman = Doorman {
         takes: Duration::from_secs(5),

@@ -68,7 +68,7 @@ impl Listening {
 const SEATS: &str = "customer,sku,seats\nA-1,SPB,5\nA-1,NOSUCH,5\nA-1,EXCHANGEDESKLESS,3\n";
 
 on_both! {
-    async fn what_has_been_done_is_counted_where_it_was_done(place: Place) {
+    async fn finished_work_is_counted_where_it_was_done(place: Place) {
         place.write("customers.csv", CUSTOMERS);
         place.write("seats.csv", SEATS);
         let listening = Listening::start(&place, &[]).await;
@@ -129,7 +129,7 @@ on_both! {
         }
     }
 
-    async fn what_is_open_is_told_whatever_state_it_is_in(place: Place) {
+    async fn open_jobs_are_reported_in_whatever_state_they_are(place: Place) {
         let ledger = place.ledger().await;
         place.write("customers.csv", CUSTOMERS);
         let submitted = place.tenantry(&["submit", "add-customer", "customers.csv"]).ends(0);
@@ -355,7 +355,7 @@ async fn a_worker_that_stops_says_so_until_its_last_chunk_has_ended() {
 
 /// Neither many connections nor heads without an end keep others from being answered.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_holds_connections_open_keeps_nobody_out_for_long() {
+async fn a_client_that_holds_connections_open_keeps_no_other_out_for_long() {
     let place = Place::new(On::Sqlite).await;
     let listening = Listening::start(&place, &[]).await;
     let mut held = Vec::new();

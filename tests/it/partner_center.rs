@@ -350,7 +350,7 @@ async fn every_sort_of_row_is_applied_once_and_then_unchanged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_is_rejected_by_name() {
+async fn impossible_rows_are_rejected_by_name() {
     let (office, [alpha, _]) = Office::with_customers().await;
     office.here.subscription(&alpha, 1).await;
     let users = format!(

@@ -150,7 +150,7 @@ async fn keygen_writes_a_key_once() {
 }
 
 #[tokio::test]
-async fn what_is_sealed_is_delivered_and_opened() {
+async fn sealed_passwords_are_delivered_and_opened() {
     let place = Place::new(On::Sqlite).await;
     let ((ada, _), _) = (key_pair(&place, "ada.txt"), key_pair(&place, "eve.txt"));
     let config = load(&[("PASSWORDS__RECIPIENTS", &ada)]).expect("sound");
@@ -311,7 +311,7 @@ async fn passwords_are_handed_out_to_the_recipients_and_to_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_to_do_about_passwords_is_said_once() {
+async fn the_hint_about_passwords_is_given_once() {
     let place = Place::with_customer().await;
     place.write("users.csv", USERS);
     let header = USERS.lines().next().expect("a header");

@@ -265,7 +265,7 @@ async fn a_worker_may_start_and_stop_while_redis_is_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_ticket_is_thrown_away() {
+async fn entries_that_are_no_tickets_are_thrown_away() {
     let server = RedisServer::shared().await;
     let prefix = server.prefix();
     let queue = connect(server.url(), &prefix).expect("a queue");

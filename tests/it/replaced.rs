@@ -133,7 +133,7 @@ async fn run_says_so_and_makes_no_new_ledger() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_closed_says_so_and_waits_for_nobody() {
+async fn a_closed_database_says_so_and_waits_for_no_reader() {
     let place = Place::new(On::Sqlite).await;
     let db = Db::open(&place.url, ConnectOptions::default()).await.expect("it opens");
     note(&db, "one").await.expect("written");

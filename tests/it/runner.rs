@@ -168,7 +168,7 @@ with_both_queues! {
         assert_eq!(shop.users().await, 30);
     }
 
-    async fn what_a_dead_worker_held_is_taken_up(shop: Shop) {
+    async fn chunks_held_by_a_dead_worker_are_taken_up(shop: Shop) {
         let job = shop.unannounced("a", 30).await;
         for _ in 0..2 {
             shop.ledger.claim(claimant("dead", 300)).await.expect("asked").expect("a chunk");

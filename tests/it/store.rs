@@ -44,7 +44,7 @@ on_both! {
         assert_eq!(job.counts.applied, 3, "{:?}", outcomes(&ledger, &job).await);
     }
 
-    async fn what_the_store_cannot_take_is_rejected_by_name(place: Place) {
+    async fn rows_that_the_store_cannot_take_are_rejected_by_name(place: Place) {
         let ledger = place.ledger().await;
         apply(&ledger, "add-customer", TWO_CUSTOMERS).await;
         apply(&ledger, "set-seats", SEATS).await;

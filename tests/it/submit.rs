@@ -191,7 +191,7 @@ on_both! {
         assert_eq!(row.int(1).expect("a number"), 41, "each was carried out");
     }
 
-    async fn what_brought_a_submission_is_linked_with_its_job_or_nothing_is_recorded(place: Place) {
+    async fn the_origin_of_a_submission_is_linked_with_its_job_or_nothing_is_recorded(place: Place) {
         let ledger = place.ledger().await;
         apply(&ledger, "add-customer", TWO_CUSTOMERS).await;
         let drops = drops(&ledger, 6).await;
@@ -222,7 +222,7 @@ on_both! {
         assert_eq!(violations(ledger.db()).await, Vec::<String>::new());
     }
 
-    async fn who_hands_in_the_same_at_the_same_moment_gets_one_job(place: Place) {
+    async fn submitters_of_the_same_at_the_same_moment_get_one_job(place: Place) {
         let ledger = place.ledger().await;
         apply(&ledger, "add-customer", TWO_CUSTOMERS).await;
         let mut submitters = tokio::task::JoinSet::new();

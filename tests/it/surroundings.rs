@@ -125,7 +125,7 @@ on_both! {
         }
     }
 
-    async fn what_is_away_is_waited_for_however_often(place: Place) {
+    async fn a_server_that_is_away_is_waited_for_however_often(place: Place) {
         with_customer(&place).await;
         let ledger = place.ledger().await;
         let Submitted::Queued(id) = TestJob::new(&ledger, "bulk-add-users", &users(10)).chunks(50).submit().await else {

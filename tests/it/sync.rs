@@ -207,7 +207,7 @@ on_both! {
         assert_sound(&here).await;
     }
 
-    async fn what_is_in_the_way_is_named_and_left_alone(place: Place) {
+    async fn a_customer_in_the_way_is_named_and_left_alone(place: Place) {
         let (_other, mirror, stores) = mirror(&place).await;
         fill(&mirror).await;
         let here = place.ledger().await;

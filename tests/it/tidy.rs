@@ -160,7 +160,7 @@ fn steps_of_the_readme() -> Vec<Vec<String>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_readme_says_to_try_ends_as_it_says() {
+async fn the_commands_of_the_readme_end_as_it_says() {
     let place = Place::new(On::Sqlite).await;
     let steps = steps_of_the_readme();
     assert_eq!(steps.len(), 3, "{steps:?}");

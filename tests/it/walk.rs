@@ -69,7 +69,7 @@ fn sample(kind: &str) -> &'static str {
 }
 
 on_both! {
-    async fn what_a_job_did_is_taken_back_and_done_again(place: Place) {
+    async fn changes_of_a_job_are_taken_back_and_done_again(place: Place) {
         let ledger = place.ledger().await;
         for job in of_this_store() {
             let kind = job.kind();
@@ -291,7 +291,7 @@ async fn a_destructive_job_waits_for_somebody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_exported_is_what_was_asked_for() {
+async fn an_export_holds_what_was_asked_for() {
     let place = Place::new(On::Sqlite).await;
     let ledger = place.ledger().await;
     for kind in ["add-customer", "set-seats", "bulk-add-users"] {

@@ -136,7 +136,7 @@ on_both! {
         assert!(ledger.workers().await.expect("listed").is_empty());
     }
 
-    async fn who_waits_for_a_worker_is_told_that_there_is_none(place: Place) {
+    async fn a_command_that_waits_is_told_that_there_is_no_worker(place: Place) {
         place.write("customers.csv", CUSTOMERS);
         let found = place.tenantry(&["doctor"]).ends(0);
         assert!(!found.out.contains(" workers"), "there is no ledger yet: {}", found.out);

@@ -222,7 +222,7 @@ fn tampering_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_record_at_all_is_named_too() {
+async fn unreadable_records_and_a_missing_head_are_named_too() {
     let place = Place::new(On::Sqlite).await;
     let ledger = place.ledger().await;
     append(&ledger, 3).await;

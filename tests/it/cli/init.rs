@@ -13,7 +13,7 @@ fn tenantry(place: &Place, at: &str, args: &[&str]) -> Run {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_init_makes_is_found_from_every_directory_below() {
+async fn the_files_of_init_are_found_from_every_directory_below() {
     let place = Place::new(On::Sqlite).await;
     let made = tenantry(&place, ".", &["init", "here"]).ends(0);
     for name in ["tenantry.toml", "tenantry.db", "tenantry-key.txt"] {

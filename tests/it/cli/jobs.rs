@@ -185,7 +185,7 @@ async fn a_line_is_answered_while_more_may_come() {
 }
 
 #[tokio::test]
-async fn who_stops_waiting_is_told_where() {
+async fn a_command_that_stops_waiting_names_the_first_line_without_an_answer() {
     let place = with_customers().await;
     let mut open = Open::new(&place, &["--wait"]);
     // Nobody works.
@@ -203,7 +203,7 @@ async fn who_stops_waiting_is_told_where() {
 }
 
 #[tokio::test]
-async fn what_a_document_says_itself_is_no_option() {
+async fn fields_of_a_document_are_no_options() {
     let place = with_customers().await;
     place.write("jobs.jsonl", format!("{}\n", phone("A-1", "+49 30 1")));
     for more in [

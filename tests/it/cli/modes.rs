@@ -28,7 +28,7 @@ impl Place {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_written_is_its_owners_alone_unless_others_are_to_read_results() {
+async fn files_are_the_owners_alone_unless_others_are_to_read_results() {
     let place = Place::new(On::Sqlite).await;
     place.write("customers.csv", CUSTOMERS);
     place.write("users.csv", GOOD);

@@ -209,7 +209,7 @@ async fn an_export_of_the_audit_record_is_verified_on_its_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_read_lies_under_no_name_and_a_stop_ends_the_waiting() {
+async fn input_that_was_read_lies_under_no_name_and_a_stop_ends_the_waiting() {
     let place = Place::with_customer().await;
     let temporary = place.path("temporary");
     std::fs::create_dir(&temporary).expect("a directory");
@@ -239,7 +239,7 @@ async fn what_was_read_lies_under_no_name_and_a_stop_ends_the_waiting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_program_left_unfinished_is_told_of_a_pipe_as_of_a_file() {
+async fn unfinished_input_is_reported_for_a_pipe_as_for_a_file() {
     let place = Place::with_customer().await;
     let header = "customer,user_principal_name,display_name,city";
     let users: Vec<String> = (1..4)
@@ -356,7 +356,7 @@ async fn a_plan_of_one_row_without_a_file_is_kept_and_applied() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_a_command_is_told_with_what_helps() {
+async fn faults_of_a_command_are_reported_with_a_remedy() {
     let place = Place::with_customer().await;
     let nothing = place.tenantry(&["run", "export-customers"]).ends(2);
     assert!(

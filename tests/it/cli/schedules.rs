@@ -54,7 +54,7 @@ async fn an_expression_is_explained_without_a_ledger() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_is_told_with_what_to_write() {
+async fn faults_are_reported_with_a_correction() {
     let place = Place::new(On::Sqlite).await;
     let told = place
         .tenantry(&["schedules", "explain", "0 30 2 * * *", "--time-zone", "Europe/Berlim"])
@@ -75,7 +75,7 @@ async fn what_is_wrong_is_told_with_what_to_write() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_due_in_the_time_to_come_is_listed_over_all_schedules() {
+async fn coming_due_times_are_listed_over_all_schedules() {
     let place = Place::new(On::Sqlite).await;
     let none = place.tenantry(&["schedules"]).ends(0).err;
     assert!(

@@ -144,7 +144,7 @@ async fn files_are_submitted_together_and_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_meant_is_refused_before_anything_is_begun() {
+async fn contradictory_arguments_are_refused_before_any_file_is_begun() {
     let place = with_files().await;
     std::fs::hard_link(place.path("b.csv"), place.path("d.csv")).expect("a link");
     std::os::unix::fs::symlink("b.csv", place.path("e.csv")).expect("a link");
@@ -182,7 +182,7 @@ async fn what_cannot_be_meant_is_refused_before_anything_is_begun() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_not_begun_is_said_by_name() {
+async fn files_that_were_not_begun_are_named() {
     let place = with_files().await;
     // As a disk that fills up while the first one runs.
     std::fs::create_dir_all(place.path("out/1/results.csv.partial/in-the-way")).expect("made");

@@ -201,7 +201,7 @@ async fn states_and_kinds_are_checked_with_the_nearest_choice() {
 
 /// What stands on the command line may come from anywhere, as the names of files do.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_what_was_typed_moves_nothing_on_a_terminal() {
+async fn faulty_arguments_move_nothing_on_a_terminal() {
     let place = Place::new(On::Sqlite).await;
     for args in [
         &["approve", "1", "--by", "eve\u{1b}]0;x\u{7}"][..],

@@ -146,7 +146,7 @@ async fn every_command_that_writes_results_writes_workbooks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_writes_the_results_of_a_killed_run_knows_as_what() {
+async fn results_of_a_killed_run_are_written_in_its_format() {
     let place = Place::with_customer().await;
     users(&place, "users.xlsx");
     let run = [

@@ -122,7 +122,7 @@ fn folders_lie_apart_from_each_other_and_from_where_files_go() {
 }
 
 #[test]
-fn what_belongs_to_a_file_is_no_file_itself() {
+fn a_marker_or_sidecar_is_no_file_itself() {
     let folder = "[folders.a]\npath = \"/srv/a\"\nkind = \"bulk-add-users\"\n";
     let told = faults(
         &format!("{folder}complete = \"marker\"\nmarker = \"done-{{name}}\"\nsidecar = \"no\"\n"),

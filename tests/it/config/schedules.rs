@@ -68,7 +68,7 @@ fn every_key_is_read_from_files_and_from_the_environment() {
 }
 
 #[test]
-fn what_is_written_is_read_back_to_the_same() {
+fn a_written_schedule_is_read_back_to_the_same() {
     for file in [
         NIGHTLY,
         "[schedules.a]\nkind = \"sync-customers\"\nevery = \"90s\"\nset = { from = \"x\" }\nexpect_within = \"1500ms\"",
@@ -214,7 +214,7 @@ fn a_commands_schedule_is_checked_as_one_of_the_configuration() {
 }
 
 #[test]
-fn what_may_be_meant_otherwise_is_warned_of() {
+fn ambiguous_settings_are_warned_of() {
     let told = one(NIGHTLY).warnings().join("\n");
     assert!(told.contains("`missed = \"all\"` reads each"), "{told}");
     let told = one(&NIGHTLY.replace("0 2 * * 1-5", "0 2 13 * 5").replace("{date}", "all"))

@@ -263,7 +263,7 @@ fn a_workbook_has_no_more_elements_than_a_file_of_its_size() {
 }
 
 #[test]
-fn what_two_readers_could_take_in_two_ways_is_no_workbook() {
+fn a_file_that_two_readers_could_read_in_two_ways_is_no_workbook() {
     let damaged = [
         texts("<sst><!--> --></sst>"),
         texts("<sst><a></b></sst>"),
@@ -303,7 +303,7 @@ fn what_two_readers_could_take_in_two_ways_is_no_workbook() {
 }
 
 #[test]
-fn what_nobody_reads_of_a_workbook_is_not_weighed() {
+fn parts_of_a_workbook_that_are_not_read_are_not_weighed() {
     let mut picture = vec![0x89];
     picture.extend(b"<si>".repeat(2_000_000));
     let fine = [

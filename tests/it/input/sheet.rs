@@ -250,7 +250,7 @@ fn sheets_are_chosen_by_name() {
 }
 
 #[test]
-fn what_is_no_workbook_is_told_apart() {
+fn files_that_are_no_workbooks_are_told_apart() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let compound = |name: &str| {
         let name: Vec<u8> = name.bytes().flat_map(|byte| [byte, 0]).collect();

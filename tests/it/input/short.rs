@@ -210,7 +210,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn what_a_spreadsheet_leaves_out_comes_back_and_nothing_else(
+    fn cells_that_a_spreadsheet_leaves_out_come_back_and_nothing_else(
         (width, rows) in (2_usize..6).prop_flat_map(|width| {
             let row = prop_oneof![
                 proptest::collection::vec(any::<bool>(), width),

@@ -63,7 +63,7 @@ async fn documents_are_read_as_far_as_they_are_small_enough_and_in_their_order()
 }
 
 #[tokio::test]
-async fn what_ended_its_readers_is_refused_and_what_only_came_with_it_is_not() {
+async fn a_document_that_ended_its_readers_is_refused_and_those_that_came_with_it_are_not() {
     let mut desk = Desk::new(RedisServer::shared().await).await;
     desk.make_group().await;
     let mut ids = Vec::new();
@@ -91,7 +91,7 @@ async fn what_ended_its_readers_is_refused_and_what_only_came_with_it_is_not() {
 
 /// A ledger that is away is no reader that ends, however long it is away.
 #[tokio::test]
-async fn who_cannot_be_taken_in_for_now_is_not_counted_as_having_ended_anybody() {
+async fn a_document_that_cannot_be_taken_in_for_now_has_ended_no_reader() {
     let mut desk = Desk::new(RedisServer::shared().await).await;
     desk.make_group().await;
     let id = desk.send("job", &good()).await;
@@ -112,7 +112,7 @@ async fn who_cannot_be_taken_in_for_now_is_not_counted_as_having_ended_anybody()
 }
 
 #[tokio::test]
-async fn what_is_refused_and_cannot_be_kept_stays_and_of_what_is_kept_there_is_a_head() {
+async fn a_refused_document_that_cannot_be_kept_stays_and_a_long_one_is_kept_as_a_head() {
     let mut desk = Desk::new(RedisServer::shared().await).await;
     let rejected = desk.key("inbox:rejected");
     let mut command = redis::cmd("SET");

@@ -60,7 +60,7 @@ impl Desk {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_accepted_is_taken_off_and_what_is_refused_waits_for_room() {
+async fn accepted_documents_are_taken_off_and_refused_ones_wait_for_room() {
     let server = RedisServer::private().await;
     let mut desk = Desk::new(&server).await;
     let place = Place::new(On::Sqlite).await;

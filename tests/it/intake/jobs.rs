@@ -3,7 +3,7 @@
 use super::*;
 
 on_both! {
-    async fn what_has_gathered_is_done_in_the_order_of_the_stream_and_refused_one_by_one(place: Place) {
+    async fn gathered_documents_are_done_in_the_order_of_the_stream_and_refused_one_by_one(place: Place) {
         let server = RedisServer::shared().await;
         let mut desk = Desk::new(server).await;
         let ledger = place.ledger().await;

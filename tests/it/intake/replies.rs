@@ -121,7 +121,7 @@ on_both! {
         assert_eq!((&also["rows"][0]["code"], &also["rows_left_out"]), (&json!("unknown-user"), &json!(0)), "{also}");
     }
 
-    async fn whatever_is_killed_every_document_that_asks_is_told(place: Place) {
+    async fn every_document_that_asks_is_told_wherever_workers_are_killed(place: Place) {
         let server = RedisServer::shared().await;
         let mut desk = Desk::new(server).await;
         crate::place::apply(&place.ledger().await, "add-customer", crate::place::CUSTOMERS).await;
@@ -160,7 +160,7 @@ on_both! {
 
 on_both! {
     /// An attacker who writes to the ledger's database cannot have an outcome sent to where documents come in.
-    async fn what_the_ledger_says_is_no_way_into_streams_of_ours(place: Place) {
+    async fn a_reply_stream_in_the_ledger_is_no_way_into_streams_of_ours(place: Place) {
         let server = RedisServer::shared().await;
         let mut desk = Desk::new(server).await;
         let ledger = place.ledger().await;

@@ -151,7 +151,7 @@ async fn applied_or_unchanged(place: &Place, jobs: usize) -> bool {
 }
 
 on_both! {
-    async fn what_a_storm_leaves_is_what_a_calm_run_leaves(place: Place) {
+    async fn a_storm_leaves_the_same_as_a_calm_run(place: Place) {
         let mut server = RedisServer::private().await;
         let jobs = jobs();
         let documents = documents(jobs);

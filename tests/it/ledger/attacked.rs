@@ -237,7 +237,7 @@ const OF_WAITING: [Tampering; 5] = [
 ];
 
 on_both! {
-    async fn whatever_is_changed_in_the_ledger_is_named(place: Place) {
+    async fn every_change_in_the_ledger_is_named(place: Place) {
         let ledger = place.ledger().await;
         let waiting = awaiting(&ledger).await;
         let phones = |number: &str| format!("customer,user_principal_name,mobile_phone\nA-1,user5@alpha.onmicrosoft.com,+41 44 {number} 00 00\n");

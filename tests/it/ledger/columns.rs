@@ -361,7 +361,7 @@ impl Place {
 }
 
 on_both! {
-    async fn whatever_a_column_says_nothing_is_done_that_was_not_approved(place: Place) {
+    async fn no_value_of_a_column_has_anything_done_that_was_not_approved(place: Place) {
         let on = if place.url.starts_with("sqlite") { On::Sqlite } else { On::Postgres };
         let anna = Person::new("anna", 1);
         let (root, outside) = (place.path("results"), place.path("outside"));

@@ -93,7 +93,7 @@ on_both! {
         assert!(lots[0].contains("1 job that ended before ") && lots[0].contains(&changed.id.to_string()), "{lots:?}");
     }
 
-    async fn what_a_large_job_leaves_is_removed_some_rows_at_a_time(place: Place) {
+    async fn records_of_a_large_job_are_removed_some_rows_at_a_time(place: Place) {
         let ledger = place.ledger().await;
         let job = queued(&ledger, 10).await;
         ledger.cancel(job.seq, &by("tester")).await.expect("cancelled");
@@ -141,7 +141,7 @@ on_both! {
         assert_eq!(left(&ledger).await, Default::default());
     }
 
-    async fn who_is_killed_while_removing_has_removed_whole_jobs_and_is_followed(place: Place) {
+    async fn a_worker_killed_while_removing_has_removed_whole_jobs_and_is_followed(place: Place) {
         let ledger = place.ledger().await;
         for rows in 1..=4 {
             let job = queued(&ledger, rows).await;
@@ -171,7 +171,7 @@ on_both! {
         place.tenantry(&["audit", "verify"]).ends(0);
     }
 
-    async fn what_brought_jobs_goes_after_them_but_for_what_others_are_held_against(place: Place) {
+    async fn drops_and_fires_go_after_their_jobs_but_for_those_that_others_are_held_against(place: Place) {
         let ledger = place.ledger().await;
         let job = queued(&ledger, 3).await;
         let open = queued(&ledger, 40).await;

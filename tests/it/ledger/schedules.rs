@@ -299,7 +299,7 @@ on_both! {
         assert_eq!(ledger.lease_fire(left.seq, "one", 3_000).await.expect("asked"), None);
     }
 
-    async fn what_people_ask_for_uses_up_no_due_time(place: Place) {
+    async fn manual_fires_use_up_no_due_time(place: Place) {
         let (ledger, clock, schedule) = defined(&place).await;
         let schedules_actor = Actor::new("ada", Via::Cli);
         for _ in 0..2 {

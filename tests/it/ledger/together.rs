@@ -55,7 +55,7 @@ pub(super) async fn close_all(ledger: &Ledger, claims: &[Claim]) {
 }
 
 on_both! {
-    async fn what_fits_is_taken_in_the_order_of_the_jobs(place: Place) {
+    async fn chunks_that_fit_are_taken_in_the_order_of_the_jobs(place: Place) {
         let ledger = place.ledger().await;
         let jobs = queued(&ledger, &[2, 3, 4, 8, 1, 1, 1]).await;
         // The fourth would be too much, and what comes after it does not overtake it.
@@ -66,7 +66,7 @@ on_both! {
         assert!(next(&ledger, &jobs, together(9, 10)).await.is_empty());
     }
 
-    async fn what_is_large_or_not_to_be_run_is_left(place: Place) {
+    async fn jobs_that_are_large_or_not_to_be_run_are_left(place: Place) {
         let ledger = place.ledger().await;
         let jobs = queued(&ledger, &[10, 1, 1, 1]).await;
         assert_eq!(next(&ledger, &jobs, together(9, 10)).await, [0], "it fills the room");

@@ -134,7 +134,7 @@ on_both! {
         assert_eq!(in_the_way(&ledger, &waiting(&second, ChangeSet::all()), None).await, InTheWay::Nothing);
     }
 
-    async fn what_a_worker_left_is_taken_up_whole_and_first(place: Place) {
+    async fn a_batch_that_a_worker_left_is_taken_up_whole_and_first(place: Place) {
         let clock = Clock::held(1_795_000_000_000);
         let ledger = place.ledger_at(&clock).await;
         let jobs = queued(&ledger, &[1, 1, 1, 1]).await;
@@ -174,7 +174,7 @@ on_both! {
         assert_eq!(told(&claim(&ledger, "fourth").await, &jobs).1, [2, 3]);
     }
 
-    async fn what_waited_for_another_answers_for_no_death(place: Place) {
+    async fn a_batch_that_waited_for_another_answers_for_no_death(place: Place) {
         let clock = Clock::held(1_795_000_000_000);
         let ledger = place.ledger_at(&clock).await;
         let jobs = queued(&ledger, &[1, 1, 1]).await;
@@ -196,7 +196,7 @@ on_both! {
         assert_eq!(seen, [(vec![0], 1), (vec![1], 0)]);
     }
 
-    async fn what_is_given_back_keeps_its_turn(place: Place) {
+    async fn a_batch_that_is_given_back_keeps_its_turn(place: Place) {
         let ledger = place.ledger().await;
         let jobs = queued(&ledger, &[1, 1, 1, 1]).await;
         let first = claim(&ledger, "one").await;
@@ -253,7 +253,7 @@ on_both! {
         assert_eq!(reload(&ledger, &jobs[0]).await.state, JobState::Completed);
     }
 
-    async fn who_carries_out_one_job_waits_for_what_was_left_for_two_leases(place: Place) {
+    async fn a_worker_on_one_job_waits_for_a_batch_that_was_left_for_two_leases(place: Place) {
         let clock = Clock::held(1_795_000_000_000);
         let ledger = place.ledger_at(&clock).await;
         queued(&ledger, &[1, 1, 1]).await;

@@ -103,7 +103,7 @@ on_both! {
         assert_eq!(roles, ["root@alpha.onmicrosoft.com"]);
     }
 
-    async fn who_may_take_a_job_of_their_own_back_alone_can_do_so(place: Place) {
+    async fn a_submitter_who_may_take_a_job_of_their_own_back_alone_can_do_so(place: Place) {
         let ledger = place.ledger().await;
         let tester = Actor::new("tester", Via::Cli).from_account("tester@here".to_owned());
         with_users(&ledger).await;
@@ -153,7 +153,7 @@ on_both! {
         }
     }
 
-    async fn what_was_decided_under_a_former_name_holds_under_the_one_of_now(place: Place) {
+    async fn a_decision_under_a_former_name_holds_under_the_present_one(place: Place) {
         let ledger = place.ledger().await;
         let anna = Person::new("anna", 1);
         anna.enrol(&ledger, true, None).await.expect("the first one");
@@ -177,7 +177,7 @@ on_both! {
         assert!(answer.err.contains("`approval.within` is called `approval.expires_after` now"), "{}", answer.err);
     }
 
-    async fn what_was_decided_is_what_was_signed(place: Place) {
+    async fn a_decision_is_the_one_that_was_signed(place: Place) {
         let ledger = place.ledger().await;
         let (anna, eve) = (Person::new("anna", 1), Person::new("eve", 9));
         let set = async |value: &str, signer: Option<&Person>| {
@@ -240,7 +240,7 @@ async fn job_done_by_approval(ledger: &Ledger, anna: &Person) -> Job {
 }
 
 on_both! {
-    async fn what_follows_from_itself_is_given_up(place: Place) {
+    async fn a_job_that_follows_from_itself_is_given_up(place: Place) {
         let ledger = place.ledger().await;
         with_users(&ledger).await;
         let few = "customer,user_principal_name,mobile_phone\nA-1,user0@alpha.onmicrosoft.com,+41 44 111 00 00\n";

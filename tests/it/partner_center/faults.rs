@@ -176,7 +176,7 @@ every_fault! {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_unknown_stays_so_whatever_else_is_answered() {
+async fn an_unknown_outcome_stays_so_whatever_else_is_answered() {
     for operation in [
         "create-user",
         "update-licenses",

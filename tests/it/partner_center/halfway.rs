@@ -112,7 +112,7 @@ async fn roles(office: &Office, customer: &str, first_name: &str) -> Vec<Value> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_retry_gave_a_user_is_taken_without_the_user() {
+async fn additions_of_a_retry_are_taken_back_without_the_user() {
     let (office, alpha) = with_users().await;
     let before = state(&office, &alpha).await;
     let refused = json!({ "operation": "update-licenses", "fault": "no-delegation", "times": 1 });

@@ -184,7 +184,7 @@ async fn a_relationship_ends_when_nothing_is_in_the_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_plan_said_is_compared_before_anything_is_done() {
+async fn values_of_a_plan_are_compared_before_anything_is_done() {
     let (office, alpha) = with_users().await;
     let csv = "customer,user_principal_name\nalpha.onmicrosoft.com,one@alpha.onmicrosoft.com\n";
     let job = office.approved("delete-users", csv).await;
@@ -336,7 +336,7 @@ async fn a_companys_name_is_changed_on_the_bill_and_lists_go_on_as_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_kept_is_left_out_as_configured_and_as_said() {
+async fn values_that_are_not_kept_are_left_out_as_configured_and_as_said() {
     let (office, alpha) = with_users().await;
     let rows = format!("customer,user_principal_name,display_name,job_title\n{alpha},one@{alpha},First,Baker\n");
     office.place.write(

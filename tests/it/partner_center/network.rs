@@ -179,7 +179,7 @@ async fn a_broken_connection_is_reported_by_its_cause() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_read_is_read_again_after_a_connection_broke() {
+async fn a_record_is_read_again_after_a_connection_broke() {
     let (base, _serving) = unreliable(vec![ReplyMode::Reset, ReplyMode::HalfAnAnswer, ReplyMode::Fine]).await;
     let store = PartnerCenter::new(settings(&base, None), Clock::system()).expect("a store");
     let job = tenantry_jobs::find("update-account").expect("a kind");

@@ -106,7 +106,7 @@ async fn a_password_whose_row_was_not_recorded_is_set_anew_by_the_retry() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_retry_finds_done_can_be_taken_back() {
+async fn changes_that_a_retry_finds_done_can_be_taken_back() {
     let (office, alpha) = with_users().await;
     let user = |header: &str, rest: &str| {
         format!("customer,user_principal_name{header}\n{alpha},one@alpha.onmicrosoft.com{rest}\n")

@@ -40,7 +40,7 @@ pub(super) async fn state(office: &Office, customer: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_done_is_taken_back_and_done_again() {
+async fn changes_are_taken_back_and_done_again() {
     let (office, alpha) = with_users().await;
     let subscription = office.here.subscription_to(LEGACY, &alpha, 5).await;
     let id = subscription.rsplit('/').next().expect("an id");
@@ -98,7 +98,7 @@ async fn what_was_done_is_taken_back_and_done_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_somebody_has_changed_since_is_kept_and_what_cannot_come_back_says_why() {
+async fn records_that_were_changed_since_are_kept_and_those_that_cannot_come_back_say_why() {
     let (office, [alpha, _]) = Office::with_customers().await;
     office.here.subscription(&alpha, 5).await;
     let users = format!("{USERS}{alpha},one@alpha.onmicrosoft.com,One,Uno,GB,,\n");
@@ -242,7 +242,7 @@ async fn bare_user(office: &Office, customer: &str, name: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_user_did_not_have_before_is_not_sent_as_empty() {
+async fn values_that_a_user_did_not_have_before_are_not_sent_as_empty() {
     const STAYS: &str = "the usage location stays";
     let (office, [alpha, _]) = Office::with_customers().await;
     for (number, (columns, cells, action, said)) in [
@@ -289,7 +289,7 @@ async fn what_a_user_did_not_have_before_is_not_sent_as_empty() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_billing_profile_did_not_have_before_goes_where_it_may() {
+async fn values_that_a_billing_profile_did_not_have_before_go_where_they_may() {
     let (office, [alpha, _]) = Office::with_customers().await;
     let path = format!("/v1/customers/{alpha}/profiles/billing");
     let without = async |places: &[(bool, &str)]| {
@@ -344,7 +344,7 @@ async fn what_a_billing_profile_did_not_have_before_goes_where_it_may() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_done_is_as_it_was_recorded_for_as_long_as_it_is_kept_and_after() {
+async fn images_are_as_they_were_recorded_for_as_long_as_they_are_kept_and_after() {
     let (office, alpha) = with_users().await;
     let csv = format!("customer,user_principal_name,first_name\n{alpha},one@alpha.onmicrosoft.com,Prima\n");
     let job = office.applies("update-users", &csv).await;

@@ -84,7 +84,7 @@ async fn a_file_that_is_refused_leaves_no_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_was_given_one_just_now_is_told_so() {
+async fn a_user_who_was_given_one_just_now_is_reported() {
     let place = Place::with_customer().await;
     place.write("users.csv", USERS);
     place.tenantry(&["run", "bulk-add-users", "users.csv"]).ends(0);

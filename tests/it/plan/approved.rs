@@ -193,7 +193,7 @@ async fn the_plans_of_an_undo_and_of_a_plan_file_are_kept_and_go_with_the_rows()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_workers_job_left_is_written_as_run_would_have() {
+async fn results_of_a_workers_job_are_written_as_run_would_have() {
     let place = filled(&On::Sqlite).await;
     place.write(
         "more.csv",

@@ -106,7 +106,7 @@ async fn the_encoding_can_be_said_and_is_part_of_the_plan() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_told_is_refused() {
+async fn an_encoding_that_cannot_be_told_is_refused() {
     let place = Place::with_customer().await;
     // Code page 850, which nobody can tell from others by one name.
     let mut file = HEADER.as_bytes().to_vec();

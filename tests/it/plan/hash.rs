@@ -69,7 +69,7 @@ async fn it_is_the_same_on_every_database_and_however_the_file_is_split() {
 }
 
 on_both! {
-    async fn whatever_differs_shows(place: Place) {
+    async fn every_difference_shows(place: Place) {
         const LEAVERS: &str = "customer,user_principal_name\nCRM-1003,lena.fischbach@graysonlogistics.onmicrosoft.com\nCRM-1003,sean.oconnor@graysonlogistics.onmicrosoft.com\n";
         let ledger = prepared(&place).await;
         let hash = |kind: &str, csv: &str, more: &[&str]| hash_of(&place, kind, csv, more, "5000");

@@ -146,7 +146,7 @@ async fn a_plan_in_a_file_cannot_call_a_row_repeated_that_is_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_stays_as_it_is_is_a_number_and_repeats_make_room() {
+async fn unchanged_rows_are_a_number_and_repeats_make_room() {
     let place = with_users().await;
     let mut file = "customer,user_principal_name,display_name\nA-1,bo@alpha.onmicrosoft.com,Bo Ek\n".to_owned();
     for n in 0..30 {

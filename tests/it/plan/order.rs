@@ -121,7 +121,7 @@ async fn destructive_rows_come_first_in_plans_and_in_plans_of_jobs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_creates_something_destructive_is_marked_in_plans_in_files() {
+async fn rows_that_create_something_destructive_are_marked_in_plans_in_files() {
     let place = Place::with_customer().await;
     let held = "5839f99d-9f93-4b39-adb8-0b4d3a5b4c01";
     place.write(

@@ -80,7 +80,7 @@ on_both! {
         assert_eq!(subjects(&undo["rows"])[1], of_alpha("Microsoft Azure", &braced), "{undo:#}");
     }
 
-    async fn what_is_to_be_approved_names_the_product_though_the_file_names_no_customer(place: Place) {
+    async fn a_plan_to_approve_names_the_product_though_the_file_names_no_customer(place: Place) {
         put_in(&place);
         place.write(
             "switch.csv",

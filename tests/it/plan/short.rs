@@ -141,7 +141,7 @@ async fn a_row_whose_values_stand_beside_their_columns_is_refused_though_it_is_n
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_stands_beside_a_password_is_kept_where_rows_end_in_empty_cells() {
+async fn cells_beside_a_password_are_kept_where_rows_end_in_empty_cells() {
     let place = Place::with_customer().await;
     let header = "customer,user_principal_name,password,display_name,city";
     place.write(

@@ -207,7 +207,7 @@ async fn a_phone_under_a_header_that_stands_for_the_office_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_table_or_has_lost_its_columns_is_called_so() {
+async fn a_file_that_is_no_table_or_has_lost_its_columns_is_called_so() {
     let place = Place::with_customer().await;
     let plan = async |name: &str, bytes: &[u8]| {
         place.write(name, bytes);

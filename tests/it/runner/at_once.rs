@@ -214,7 +214,7 @@ on_both! {
         assert_eq!(watched.jobs(), done);
     }
 
-    async fn what_is_told_of_a_job_at_once_is_what_the_ledger_says(place: Place) {
+    async fn a_job_done_at_once_is_reported_as_the_ledger_has_it(place: Place) {
         let ledger = place.ledger().await;
         apply(&ledger, "add-customer", CUSTOMERS).await;
         let watched = Watched::new(&ledger);
@@ -251,7 +251,7 @@ on_both! {
         assert_eq!(format!("{:?}", done.jobs), format!("{:?}", [read]));
     }
 
-    async fn what_the_database_refuses_is_queued_and_fails_alone(place: Place) {
+    async fn a_job_that_the_database_refuses_is_queued_and_fails_alone(place: Place) {
         let ledger = place.ledger().await;
         apply(&ledger, "add-customer", CUSTOMERS).await;
         let triggers: &[&str] = match ledger.db().dialect() {

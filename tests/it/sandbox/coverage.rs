@@ -289,7 +289,7 @@ fn address(path: &str, names: &BTreeMap<&str, String>) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_read_has_the_members_it_has_to_have() {
+async fn answers_to_reads_have_the_members_they_have_to_have() {
     let here = Here::new().await;
     let names = furnished(&here).await;
     for line in lines()
@@ -318,7 +318,7 @@ async fn what_is_read_has_the_members_it_has_to_have() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_served_is_refused_to_whom_it_has_to_be() {
+async fn operations_are_refused_to_callers_without_access() {
     let mut here = Here::new().await;
     let mut names = furnished(&here).await;
     let application = here

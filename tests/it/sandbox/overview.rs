@@ -54,7 +54,7 @@ async fn a_page_says_what_is_served_who_the_customers_are_and_what_was_called() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_the_sandboxes_own_is_for_this_machine_alone() {
+async fn the_sandboxes_own_paths_are_for_this_machine_alone() {
     let here = Here::new().await;
     let faults = format!("{}/sandbox/faults", here.base);
     let body = json!({ "quirks": ["no-bom"] });

@@ -92,7 +92,7 @@ async fn a_consent_is_given_once_and_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_ordered_is_found_in_the_catalogue_first() {
+async fn products_to_order_are_found_in_the_catalogue_first() {
     let here = Here::new().await;
     let customer = here.customer("alpha").await;
     for prefix in ["/v1".to_owned(), format!("/v1/customers/{customer}")] {
@@ -155,7 +155,7 @@ async fn what_is_ordered_is_found_in_the_catalogue_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_asked_before_and_beside_a_customer_has_answers() {
+async fn questions_before_and_beside_a_customer_have_answers() {
     let here = Here::new().await;
     let customer = here.customer("alpha").await;
     let path = format!("/v1/customers/{customer}");

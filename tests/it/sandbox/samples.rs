@@ -271,7 +271,7 @@ async fn answers_have_nothing_that_nobody_published() {
 }
 
 #[test]
-fn what_is_lacking_is_told_by_its_path() {
+fn lacking_members_are_named_by_their_path() {
     let sample = serde_json::json!({ "a": [{ "b": 1, "c": { "d": "x" } }], "e": null, "f": true });
     let ours = serde_json::json!({ "a": [{ "b": "1" }], "f": null });
     let lacking = lacking(&sample, &shape_of([&ours]));

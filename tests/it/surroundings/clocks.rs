@@ -65,7 +65,7 @@ on_both! {
         .await;
     }
 
-    async fn what_a_worker_of_another_clock_leaves_is_soon_taken_up(place: Place) {
+    async fn a_chunk_that_a_worker_of_another_clock_leaves_is_soon_taken_up(place: Place) {
         with_customer(&place).await;
         for (name, off) in [("early", "+1h"), ("late", "-1h")] {
             place.write("users.csv", users_called(name, 100));

@@ -127,11 +127,11 @@ fn whatever_happens(on: On, cases: u32) {
 }
 
 #[test]
-fn whatever_happens_there_is_copied_to_sqlite() {
+fn all_changes_there_are_copied_to_sqlite() {
     whatever_happens(On::Sqlite, 10);
 }
 
 #[test]
-fn whatever_happens_there_is_copied_to_postgres() {
+fn all_changes_there_are_copied_to_postgres() {
     whatever_happens(On::Postgres, 10);
 }

@@ -271,7 +271,7 @@ on_both! {
         assert_eq!(column(ledger.db(), lucs).await, ["Luc Perrin (Board)"], "the other Luc is still there");
     }
 
-    async fn what_is_approved_is_what_was_planned_even_without_a_plan_file(place: Place) {
+    async fn an_approved_job_is_the_planned_one_even_without_a_plan_file(place: Place) {
         const LEAVERS: &str = "customer,user_principal_name\n\
             CRM-1003,sean.oconnor@graysonlogistics.onmicrosoft.com\n\
             CRM-1003,lena.fischbach@graysonlogistics.onmicrosoft.com\n";

@@ -110,7 +110,7 @@ on_both! {
         }
     }
 
-    async fn who_record_at_once_do_not_slip_under_a_limit_together(place: Place) {
+    async fn submitters_at_the_same_moment_do_not_slip_under_a_limit_together(place: Place) {
         let ledger = with_users(&place, &Clock::system()).await;
         let mut jobs = JoinSet::new();
         for five in 0..12 {

@@ -77,7 +77,7 @@ on_both! {
         }
     }
 
-    async fn what_was_taken_back_is_said_and_what_is_left(place: Place) {
+    async fn a_job_says_how_much_was_taken_back_and_how_much_is_left(place: Place) {
         let ledger = place.ledger().await;
         apply(&ledger, "add-customer", sample("add-customer")).await;
         let rows = "customer,phone\nCRM-1001,+41 44 668 18 00\nCRM-1003,+1 206 555 0100\n";

@@ -231,7 +231,7 @@ on_both! {
     }
 
     /// As versions before this one have left them.
-    async fn whose_job_was_cancelled_are_found_by_the_doctor(place: Place) {
+    async fn requests_of_a_cancelled_job_are_found_by_the_doctor(place: Place) {
         let id = asked_for(&place).await;
         assert!(requests(&place).is_empty(), "a row waits for it");
         let ledger = place.ledger().await;

@@ -150,7 +150,7 @@ async fn droppers_can_read_their_results() {
 
 /// Case 37: links, pipes and directories that are no files. What a link leads to is not touched.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_file_is_put_aside() {
+async fn entries_that_are_no_files_are_put_aside() {
     let folder = Folder::with(On::Sqlite, "stray_after = \"0s\"").await;
     folder.set_up();
     let target = folder.place.write("target.csv", users(&["a"]));

@@ -226,7 +226,7 @@ fn signal(worker: &Running, signal: rustix::process::Signal) {
 
 /// Case 14: a job that ended before its worker died is not run again, though its kind is not the same twice.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_the_same_twice_is_not_run_twice() {
+async fn a_job_that_is_not_the_same_twice_is_not_run_twice() {
     let folder = Folder::new(On::Sqlite).await;
     let key = folder
         .tenantry(&["keygen", "--out", "key.txt"])
@@ -335,7 +335,7 @@ async fn a_restored_ledger_adopts_what_it_does_not_know() {
 /// Case 20: a worker that slept through its lease in the middle of taking a file renames it after another one has given it up. The
 /// file is adopted, and nothing is overwritten.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_late_worker_moves_is_adopted() {
+async fn a_file_that_a_late_worker_moves_is_adopted() {
     let folder = Folder::new(On::Sqlite).await;
     folder.set_up();
     folder.drop("users.csv", users(&["a"]));

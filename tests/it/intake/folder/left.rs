@@ -56,9 +56,9 @@ async fn files_that_stay_are_taken_once_as_they_are() {
     assert_eq!(folder.stems("failed"), ["bad", "bad"]);
 }
 
-/// What is no file, and what is none of those that are taken, is told once and is neither followed nor copied.
+/// Entries that are no files, and files that are none of those that are taken, are reported once and are neither followed nor copied.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_file_is_told_once_where_files_stay() {
+async fn entries_that_are_no_files_are_reported_once_where_files_stay() {
     let (folder, theirs) = Folder::leaving().await;
     rustix::fs::mkfifoat(rustix::fs::CWD, theirs.join("pipe.csv"), 0o600.into()).expect("made");
     std::os::unix::fs::symlink("/etc/passwd", theirs.join("link.csv")).expect("linked");

@@ -35,7 +35,7 @@ pub(super) async fn with_user(sections: &str) -> Clocked {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_missed_is_made_up_for_once_and_a_clock_put_back_fires_nothing_twice() {
+async fn missed_times_are_made_up_for_once_and_a_clock_put_back_fires_nothing_twice() {
     let clocked = Clocked::new(On::Sqlite, &export("s", "cron = \"* * * * *\"")).await;
     let first = (clocked.now() / HOUR + 1) * HOUR + 5 * SECOND;
     let drain_at = |at| {
@@ -383,7 +383,7 @@ async fn an_older_configuration_changes_nothing_and_failures_in_a_row_pause() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_people_ask_of_a_schedule_is_done_and_on_record_and_old_results_go() {
+async fn requests_about_a_schedule_are_done_and_on_record_and_old_results_go() {
     // Of the configuration, and at the same times the same job, whose results nobody wants.
     let clocked = Clocked::new(On::Sqlite, &export("t", "cron = \"0 12 * * *\"")).await;
     clocked.set_near(DAY, HOUR);

@@ -208,7 +208,7 @@ async fn users_their_licences_and_their_roles_are_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_made_is_named() {
+async fn created_customers_and_users_are_named() {
     for made in samples("create-customer", "response") {
         let wire = saying(vec![("POST /v1/customers", made.clone())]).await;
         assert_eq!(wire.row("add-customer", GAMMA).await.id, text(&made, "/id"));

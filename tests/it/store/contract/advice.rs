@@ -41,9 +41,9 @@ fn check(told: &[String], expected: &[(&str, &str)], what: &str) {
     }
 }
 
-on_every_store!(what_the_customer_holds_is_suggested);
+on_every_store!(subscriptions_of_the_customer_are_suggested);
 
-async fn what_the_customer_holds_is_suggested(store: Store) {
+async fn subscriptions_of_the_customer_are_suggested(store: Store) {
     let env = StoreUnderTest::new(store).await;
     let rows = "\
 customer,subscription_id

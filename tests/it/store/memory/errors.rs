@@ -21,7 +21,7 @@ async fn failing(fault: Fault) -> (StoreUnderTest, MemoryStore, u64, u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_rejected_ends_the_row_and_no_other() {
+async fn a_rejection_ends_its_row_and_no_other() {
     let problem = Problem::new(code::REFUSED, "city", "Leeds", "another city");
     let (env, store, effects, attempts) = failing(Fault::Before(StoreError::Rejected(problem))).await;
     let job = env.apply("update-account", ROWS).await;
@@ -113,7 +113,7 @@ async fn a_store_that_does_not_let_us_in_parks_the_job() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_store_is_to_decide_is_looked_at_again_when_it_says() {
+async fn a_row_that_the_store_is_to_decide_is_looked_at_again_when_it_says() {
     let env = StoreUnderTest::new(Store::Memory).await;
     let store = env.memory().clone();
     let (effects, attempts) = (store.world().effects, store.attempts());
