@@ -186,9 +186,6 @@ fn taken_back(job: &Job) -> Option<String> {
 }
 
 fn way_back(job: &Job, finished: i64) -> Option<String> {
-    if job.parameters.store.is_some() {
-        return None;
-    }
     match tenantry_jobs::find(&job.kind).ok()?.policy().undo {
         undo @ (Undo::Never(_) | Undo::Nothing) => how_to_undo(undo),
         // A job has ended when all that it asked for is answered, or was withdrawn.
