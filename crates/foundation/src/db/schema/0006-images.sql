@@ -1,4 +1,4 @@
--- What a step found and what it left, for whoever takes it back; and the order in which a row's steps were begun.
+-- What a step found and what it left, for an undo to take it back; and the order in which a row's steps were begun.
 ALTER TABLE intents ADD COLUMN image TEXT;
 ALTER TABLE intents ADD COLUMN place BIGINT NOT NULL DEFAULT 0;
 

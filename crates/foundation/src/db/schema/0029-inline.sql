@@ -4,7 +4,7 @@ ALTER TABLE jobs ADD COLUMN carried_out BIGINT;
 ALTER TABLE jobs ADD COLUMN block @blob;
 --postgres ALTER TABLE jobs ALTER COLUMN block SET STORAGE EXTERNAL;
 
--- Chunks and blocks as whoever reads about jobs that have ended sees them.
+-- Chunks and blocks as readers of jobs that have ended see them.
 CREATE VIEW every_chunk AS
   SELECT job, chunk, first_row, rows, state, message FROM chunks
   UNION ALL SELECT seq, CAST(0 AS BIGINT), CAST(1 AS BIGINT), total, CAST('done' AS TEXT), CAST(NULL AS TEXT) FROM jobs WHERE carried_out = 1;

@@ -16,7 +16,7 @@ ALTER TABLE jobs ADD COLUMN image_after TEXT;
 DROP INDEX jobs_input;
 CREATE INDEX jobs_input ON jobs (input) WHERE input IS NOT NULL;
 
--- Outcomes and images as whoever reads about jobs that have ended sees them.
+-- Outcomes and images as readers of jobs that have ended see them.
 CREATE VIEW every_outcome AS
   SELECT job, row, outcome, code, message, target, columns FROM row_outcomes
   UNION ALL SELECT seq, CAST(1 AS BIGINT), CAST('applied' AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT), target, CAST(NULL AS TEXT)

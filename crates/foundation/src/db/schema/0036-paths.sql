@@ -1,4 +1,4 @@
--- What guards the audit record means the tables beside it, and not any of their names that whoever adds a record has made before.
+-- The guards of the audit record mean the tables beside it, not tables of the same names that the writer of a record made before.
 --postgres ALTER FUNCTION audit_advance() SET search_path FROM CURRENT;
 --postgres ALTER FUNCTION audit_refuse() SET search_path FROM CURRENT;
 --postgres ALTER FUNCTION audit_head_forward() SET search_path FROM CURRENT;
