@@ -1,4 +1,4 @@
-//! Anchors: number and hash of the newest audit record, put where whoever owns the ledger's database does not reach, so that a
+//! Anchors: number and hash of the newest audit record, put where the owner of the ledger's database does not reach, so that a
 //! record which was rewritten since shows (`tenantry audit verify --anchors`).
 //!
 //! They go to a file, to syslog or to a program, when jobs have ended and once a day, at most once a second however many jobs end. Work

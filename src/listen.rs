@@ -1,7 +1,7 @@
 //! The worker's HTTP endpoints, if it is told to listen: whether it lives, whether it is ready, and what it has counted.
 //!
 //! It is for supervisors and Prometheus, and takes no orders. An address that others can reach needs a token, which only `/metrics`
-//! asks for: the other two say one word that gives nothing away. Whoever asks costs little, however many they are: connections,
+//! asks for: the other two say one word that gives nothing away. Clients cost little, however many they are: connections,
 //! heads and times are bounded ([`connections`]), and the ledger is asked once in a while for all of them ([`look`]).
 
 mod connections;

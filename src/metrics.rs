@@ -1,6 +1,6 @@
 //! Metrics: what a process counts, served to Prometheus.
 //!
-//! Counters are counted where things happen, in memory; gauges of the ledger are set by whoever shows them (`listen`). Labels have
+//! Counters are counted where things happen, in memory; gauges of the ledger are set where they are shown (`listen`). Labels have
 //! values of closed lists only ([`labels`]): never a customer, a job, a user or a file, whose number has no end. What is of no
 //! list is `other`. Folders and schedules have the names that their operator gave them; of schedules there are a hundred at most.
 //!

@@ -19,7 +19,7 @@ pub(crate) fn is_reply_stream(stream: &str, prefix: &str) -> bool {
     (1..=LONGEST_NAME).contains(&stream.len()) && stream.chars().all(plain) && !ours
 }
 
-/// Tells an outcome, a JSON object, to whoever reads the stream `reply_to`.
+/// Tells an outcome, a JSON object, to the readers of the stream `reply_to`.
 pub async fn reply(queue: &Queue, reply_to: &str, outcome: &str) -> Result<(), QueueError> {
     let Queue::Redis(queue) = queue else {
         return Err(QueueError::Refused("there is no Redis to reply over".to_owned()));

@@ -161,7 +161,7 @@ impl RowSource {
         format!("{name}{}", sheet_suffix(sheet))
     }
 
-    /// What a plan calls it, by which it is found again: [`PIPED`] where only whoever applies the plan can hand it in.
+    /// What a plan calls it, by which it is found again: [`PIPED`] where only the user who applies the plan can hand it in.
     pub(crate) fn place(&self) -> PathBuf {
         match self {
             Self::Path { path, .. } | Self::Dropped { path, .. } => path.clone(),

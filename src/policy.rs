@@ -1,7 +1,7 @@
 //! The policy that jobs are held to: the defaults, as the ledger's policy has it, and as strict as the configuration makes it.
 //!
-//! A configuration is whoever has it in hand; so one that allows more than the ledger's policy changes nothing, and one that allows less is
-//! heeded. Every key says for itself which of two values is the stricter one.
+//! A configuration belongs to the user who runs the program. So one that allows more than the ledger's policy changes nothing, and one that
+//! allows less is heeded. Every key says for itself which of two values is the stricter one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_usual_is_a_value_of_its_key() {
+    fn every_default_is_a_value_of_its_key() {
         for key in &KEYS {
             assert_eq!(key.check(key.usual), Ok(()), "{}", key.name);
         }

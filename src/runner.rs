@@ -1,8 +1,8 @@
 //! The runner: claims chunks, has the store apply them, records what happened, and sweeps.
 //!
-//! A ticket from the queue is a notification and nothing more: whoever gets it claims whatever the ledger says
-//! is next, a large chunk or many small ones at a time, until nothing is left. The sweep notifies workers of what they were not told of (a lost
-//! ticket, a lease that ran out, a retry that is due), so losing the whole queue costs one sweep interval.
+//! A ticket from the queue is a notification and nothing more. The worker that gets it claims the next chunks of the ledger,
+//! a large one or many small ones at a time, until none is left. The sweep notifies workers of chunks whose notification they
+//! lack (a lost ticket, a lease that ran out, a retry that is due). So losing the whole queue costs one sweep interval.
 //!
 //! - `at_once`: jobs that are carried out as they come in.
 //! - `chunk`: what was claimed together, from spool to closed.

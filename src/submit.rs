@@ -1,7 +1,7 @@
-//! The one door in: a submission is read, checked, spooled, recorded and announced, whoever brings it.
+//! The one door in: a submission is read, checked, spooled, recorded and announced, no matter which intake brings it.
 //!
 //! The file is read once. If all of it is one block, nothing is written before it is checked. Otherwise its blocks go into the
-//! spool meanwhile, under a job that is `planned` and that nobody sees; a fault throws them away again unless the
+//! spool meanwhile, under a job that is `planned` and that no user sees; a fault throws them away again unless the
 //! submitter wants invalid rows skipped. Then one transaction queues the job, or finds that the same one is queued already,
 //! and workers are notified.
 //!
@@ -444,7 +444,7 @@ impl Submitter<'_> {
 
 fn fingerprint(new: &NewJob, sha256: &str, part: Option<&str>) -> String {
     let (kind, mut parameters) = (&new.kind, new.parameters.clone());
-    // The same work is the same work, whoever can read the passwords.
+    // The same work is the same work, no matter which recipients can read the passwords.
     parameters.seal_to.clear();
     parameters.in_the_clear = false;
     parameters.reply_rows = false;
@@ -454,7 +454,7 @@ fn fingerprint(new: &NewJob, sha256: &str, part: Option<&str>) -> String {
     if let Some(part) = part {
         meter.pass(format!("\n{part}").as_bytes());
     }
-    // A job has its results in one place, so whoever wants them in another wants another job.
+    // A job has its results in one place, so a submitter who wants them in another wants another job.
     if let Some(out) = &new.out_dir {
         meter.pass(format!("\nto {out}").as_bytes());
     }

@@ -3,9 +3,10 @@
 //! Its rows are the rows that the other job applied, under the same numbers and from the same spooled blocks, so
 //! that results of both can be laid side by side. What each did is known from its before-images.
 //!
-//! Whoever submitted a job may take it back for a while without anybody else, however destructive that is, as long as nothing of it was
-//! edited since; the other limits hold. Who that is says the operating system, so it is for the command line alone. A job that was approved, and an
-//! undo, are taken back like those of others: something that was deleted by leave of somebody, and brought back, is not deleted again by itself.
+//! The submitter of a job may take it back for a while without an approver, however destructive that is. Nothing of it may have been
+//! edited since; the other limits hold. The operating system says who the submitter is, so it is for the command line alone. A job that
+//! was approved, and an undo, are taken back like those of others. A record that was deleted with an approval, and brought back, is not
+//! deleted again without one.
 
 use futures::{StreamExt, TryStreamExt, stream};
 use tenantry_jobs::{Subject, Undo, code};
@@ -80,7 +81,7 @@ pub struct UndoPlan {
     pub hash: String,
     /// Why it needs approval.
     pub gate: Option<Gate>,
-    /// Whether it would, if it were not for whoever submitted the job.
+    /// Whether it would, if anybody but the submitter of the job asked for it.
     pub is_own: bool,
     /// What it takes from limits of the day.
     takings: Vec<AllowanceTaking>,

@@ -94,7 +94,7 @@ fn no_fault_of_a_cell_can_be_read_as_its_opposite() {
 }
 
 #[test]
-fn what_cannot_simply_be_done_again_is_known_by_name() {
+fn kinds_that_cannot_simply_be_done_again_are_known_by_name() {
     let those = |is: fn(&dyn JobKind) -> bool| {
         KINDS
             .iter()
@@ -199,7 +199,7 @@ fn samples_show_every_column_and_every_row_is_good() {
         let records = sample(*job);
         let native: Vec<&str> = job.columns().iter().map(|column| column.name).collect();
         assert_eq!(records[0], native, "{}", job.kind());
-        // Whoever reads a file passes over blank rows.
+        // A reader of a file passes over blank rows.
         assert!(records.iter().all(|record| record.iter().any(|cell| !cell.is_empty())));
         let mapping = header::recognise(*job, &native, &[]).unwrap();
         assert_eq!(mapping.template, None);

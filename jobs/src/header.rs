@@ -72,7 +72,7 @@ pub fn recognise(job: &dyn JobKind, header: &[&str], fixed: &[&str]) -> Result<M
     read(job, header, fixed, false)
 }
 
-/// As [`recognise`], of a file that may have the fixed columns besides. Whoever reads its rows holds the one against the other.
+/// As [`recognise`], of a file that may have the fixed columns besides. The reader of its rows holds the one against the other.
 ///
 /// # Errors
 /// As [`recognise`].

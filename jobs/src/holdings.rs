@@ -80,7 +80,7 @@ impl Holdings {
     }
 }
 
-/// What is wrong with the licences that a row names whoever its customer is, where that cannot be told: what a customer holds
+/// What is wrong with the licences that a row names for any customer, where the customer cannot be told: what a customer holds
 /// can be said only of one that is known.
 pub fn skus_of_nobody(change: &Change<'_>) -> Vec<Problem> {
     let named = match change {

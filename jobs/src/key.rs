@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_people_take_for_one_key_is_one() {
+    fn spellings_that_people_take_for_one_key_are_one() {
         for (one, other) in [
             ("KÖLN-1", "köln-1"),
             ("KO\u{308}LN-1", "köln-1"),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_folded_already_is_not_copied() {
+    fn a_folded_text_is_not_copied() {
         for text in ["", "köln-1", "c-042", "u00ff@customer042.onmicrosoft.com"] {
             let is_ascii = text.is_ascii();
             assert_eq!(matches!(fold(text), Cow::Borrowed(_)), is_ascii, "{text}");

@@ -1,4 +1,4 @@
-//! The policy of a kind, whoever runs the job: asked wherever a kind's name would have to be known otherwise.
+//! The policy of a kind, for every worker that runs the job: asked wherever a kind's name would have to be known otherwise.
 
 /// What every kind has to decide. There are no defaults, so that a new kind decides all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

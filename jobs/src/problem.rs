@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_near_is_found_and_what_is_long_is_not_compared() {
+    fn a_near_name_is_found_and_a_long_one_is_not_compared() {
         let all = ["customer", "display_name", "user_principal_name"];
         for (wanted, near) in [
             ("Costumer", Some("customer")),

@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_terminal_would_act_on_is_escaped_and_rows_of_nothing_are_about_nothing() {
+    fn control_characters_are_escaped_and_empty_rows_are_about_nothing() {
         let odd = [("domain", "a.example"), ("company_name", "Ost\u{1b}[2J\n\u{202e}AG")];
         let shown = subject("add-customer", &odd).expect("a subject").to_string();
         assert_eq!(shown, "Ost\\u{1b}[2J\\n\\u{202e}AG (a.example)");

@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_spreadsheet_has_made_of_a_value_is_seen() {
+    fn a_value_that_a_spreadsheet_has_changed_is_seen() {
         for text in [
             "#N/A",
             "#name?",

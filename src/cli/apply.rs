@@ -55,7 +55,7 @@ pub(super) async fn apply(args: &ApplyArgs, app: &App, json: bool) -> anyhow::Re
             anyhow::bail!("job {} is still being planned", job.id);
         }
         match (args.out.dir(), &job.out_dir) {
-            // Where whoever submitted it wants them, as a schedule does in one place each time.
+            // Where the submitter wants them, as a schedule does in one place each time.
             (None, Some(recorded)) => {
                 let recorded = Path::new(recorded);
                 app.service.settings.runner.roots.check(recorded)?;

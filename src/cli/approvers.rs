@@ -134,7 +134,7 @@ fn show(known: &[Approver], json: bool) -> anyhow::Result<()> {
     }
     table.end()?;
     if known.is_empty() {
-        output::warn("no key is enrolled, so approvals are not signed: an approver is whoever they say they are");
+        output::warn("no key is enrolled, so approvals are not signed, and an approver can give any name");
         output::hint("`tenantry approvers add NAME --key FILE.pub` enrols one");
     }
     Ok(())

@@ -37,7 +37,7 @@ enum AuditCommand {
     Log(LogArgs),
     /// Check that no record was altered, removed, inserted or moved
     #[command(
-        after_help = "Exit codes: 0 intact; 1 faults found; 2 could not be verified. Whoever owns the \
+        after_help = "Exit codes: 0 intact; 1 faults found; 2 could not be verified. The owner of the \
                             database can rewrite the whole chain; an anchor noted elsewhere shows that."
     )]
     Verify(VerifyArgs),

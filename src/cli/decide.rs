@@ -1,6 +1,6 @@
 //! `approve`, `reject`, `pause`, `resume`: what people decide about jobs.
 //!
-//! Whoever approves has seen the plan: on a terminal it is shown and asked about; a script says all of its hash.
+//! An approver has seen the plan: on a terminal it is shown and asked about; a script says all of its hash.
 
 use std::io::{self, IsTerminal};
 
@@ -56,7 +56,7 @@ pub(super) async fn approve(args: &ApproveArgs, app: &App, json: bool) -> anyhow
     }
     let hash = match &args.hash {
         Some(hash) => hash.clone(),
-        // Whoever has signed elsewhere has seen what they signed.
+        // An approver who has signed elsewhere has seen the text that they signed.
         None if args.signing.is_signed() => job.hash_to_approve().to_owned(),
         None => asked(&job, app).await?,
     };

@@ -147,7 +147,7 @@ pub(super) async fn spooled(path: &Path, stop: Option<&CancellationToken>) -> an
             } else {
                 SpooledInput::pipe(&pipe, most)
             };
-            // Whoever has stopped wants no more of it.
+            // A command that has stopped wants no more of it.
             let _ = sender.send(read);
         })
         .context("no thread to read with can be started")?;

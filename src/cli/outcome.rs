@@ -72,7 +72,7 @@ pub(super) async fn passwords(app: &App, job: &Job) -> Option<String> {
         _ => "kept, sealed".to_owned(),
     };
     Some(format!(
-        "the passwords are {place}; whoever has the key of a recipient opens them with `tenantry reveal {} --identity KEYFILE`",
+        "the passwords are {place}; the holder of a recipient's key opens them with `tenantry reveal {} --identity KEYFILE`",
         job.id
     ))
 }

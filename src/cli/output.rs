@@ -348,7 +348,7 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
     Ok(())
 }
 
-/// What is the same for every row of a job and concerns whoever is to decide about it, a phrase each.
+/// What is the same for every row of a job and concerns the approver, a phrase each.
 pub(super) fn terms(parameters: &Parameters) -> Vec<String> {
     let mut terms = Vec::new();
     if let Some(customer) = &parameters.customer {
@@ -404,7 +404,7 @@ pub(super) fn next(job: &Job, summary: &JobSummary) -> Option<String> {
         } else {
             ("wait", "them")
         };
-        // A database hears of the other partner only from whoever works with it.
+        // A database hears of the other partner only from its operator.
         let told = match job.parameters.store {
             None if job.kind == "switch-subscription" => {
                 ", once what the other partner did is recorded with `tenantry transfer accepted SUBSCRIPTION` or `declined SUBSCRIPTION`"

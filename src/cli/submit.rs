@@ -209,7 +209,7 @@ impl SubmitFiles<'_> {
         }
         if !job.parameters.seal_to.is_empty() && !self.json && !args.wait {
             output::hint(&format!(
-                "once job {id} has ended, whoever has the key of a recipient opens its passwords with `tenantry reveal {id} \
+                "once job {id} has ended, the holder of a recipient's key opens its passwords with `tenantry reveal {id} \
                  --identity KEYFILE`"
             ));
         }

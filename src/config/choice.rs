@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_none_of_them_is_told_with_all_of_them() {
+    fn an_unknown_choice_is_told_with_all_of_them() {
         let choices = [("name", 1), ("mtime", 2), ("size", 3)];
         assert_eq!(chosen("mtime", &choices), Ok(2));
         let told = chosen("mtme", &choices).expect_err("none");

@@ -4,11 +4,11 @@
 //! (`$XDG_CONFIG_HOME/tenantry` or `~/.config/tenantry`); else that of the system (`/etc/tenantry`, or the directory that
 //! `TENANTRY_SYSTEM_CONFIG` names). One file is read, never several.
 //!
-//! A configuration says which ledger and which store a command changes, and may name commands that approve or hand over
-//! passwords, so whoever writes it acts with the rights of whoever runs the program. A file that nobody named is read only if nobody else
-//! could have put it there: it and its directory belong to the user or to root and nobody else may write to them, and no directory above
+//! A configuration says which ledger and which store a command changes, and may name commands that approve or hand over passwords.
+//! So its author acts with the rights of the user who runs the program. A file that the user did not name is read only if no other user
+//! could have put it there: it and its directory belong to the user or to root, no other user may write to them, and no directory above
 //! lets others replace them. Any other file is passed over, which `doctor` says, and so does every message about a setting that is missing.
-//! A file that is named, by `--config` or `TENANTRY_CONFIG`, is read whoever owns it.
+//! A file that is named, by `--config` or `TENANTRY_CONFIG`, is read no matter which user owns it.
 
 use std::fs::Metadata;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -8,7 +8,7 @@ use crate::ledger::drops::JobOrigin;
 use crate::ledger::{Job, JobId, Ledger};
 use crate::receipt::{Durable, Form, Receipt};
 
-/// How long the ledger is waited for. Whoever publishes comes again.
+/// How long the ledger is waited for. The publisher comes again.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Where the files go.

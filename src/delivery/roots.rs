@@ -38,7 +38,7 @@ impl Roots {
         if !dir.is_absolute() || dir.components().any(|part| matches!(part, Component::ParentDir)) {
             return Err(outside());
         }
-        // Results are recorded by where they really lie, and a root may be a link of whoever configured it.
+        // Results are recorded by where they really lie, and a root may be a link of the operator who configured it.
         let real = |root: &PathBuf| fs::canonicalize(root).unwrap_or_else(|_| root.clone());
         let below = |root: &PathBuf| {
             let rest = dir.strip_prefix(root).map(|rest| (root.clone(), rest));

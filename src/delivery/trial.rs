@@ -15,11 +15,11 @@ const LONGEST_RECEIPT: u64 = 16 << 20;
 /// Whose results may be in a directory that results are to be written to. Others' are not written over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MayHold {
-    /// Nobody's: they are of a job to come.
+    /// No job's: they are of a job to come.
     Nothing,
     /// Those of this job.
     Of(JobId),
-    /// Whoever's, for now: which job they are of is not known yet.
+    /// Any job's, for now: which job they are of is not known yet.
     Any,
 }
 

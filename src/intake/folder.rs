@@ -2,7 +2,7 @@
 //!
 //! # The protocol
 //!
-//! A file is moved before it is read, and every move is recorded before it is done. Whoever takes a folder over finds in the
+//! A file is moved before it is read, and every move is recorded before it is done. A worker that takes a folder over finds in the
 //! ledger what was about to happen, and decides by looking at the directories whether it did.
 //!
 //! ```text

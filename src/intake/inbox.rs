@@ -179,7 +179,7 @@ impl<D: Door> Inbox<D> {
             .bounded_connection(hold, bounds::read_at_once(self.largest))
             .await?;
         let taking = self.take_in_over(&mut connection, outage, stop);
-        // A connection that ends tells that to whoever asks.
+        // A connection that ends answers its callers with an error.
         tokio::select! {
             taken = taking => taken,
             never = driver.then(|()| std::future::pending()) => never,

@@ -1,4 +1,4 @@
-//! A refused document is kept for whoever looks into why, but not the secrets in it.
+//! A refused document is kept for the operator who looks into why, but not the secrets in it.
 //!
 //! It is written again as it is read, and only as much of it as is kept: a document of many short values would take many times its
 //! size as a tree of them.

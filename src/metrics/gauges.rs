@@ -1,4 +1,4 @@
-//! The ledger as it is: set by whoever shows metrics, from one look at it.
+//! The ledger as it is: set by the process that shows metrics, from one look at it.
 
 use std::sync::atomic::Ordering;
 

@@ -79,7 +79,7 @@ impl BlockChecks {
 }
 
 impl BlockChecks {
-    /// The row that a template gives as an example, left in by whoever filled it in. Further down it is somebody's wish.
+    /// The row that a template gives as an example, left in by the user who filled it in. Further down such a row is meant.
     fn is_example(&self, row: &RowView<'_>) -> bool {
         const MARKS: [&str; 6] = [
             "example:",

@@ -1,4 +1,4 @@
-//! A file planned to its end: one loop for whoever plans, with all that it finds handed on.
+//! A file planned to its end: one loop for every caller that plans, with all that it finds handed on.
 
 use std::future::Future;
 

@@ -288,7 +288,7 @@ impl PlanFile {
                 return Err(bad(line, message.to_owned()));
             }
         }
-        // Whoever reads such a line takes the row for one that is not carried out.
+        // A reader of such a line takes the row for one that is not carried out.
         if let Some((_, line)) = repeats.iter().find(|(row, _)| !tail.repeated.1.contains(row)) {
             let message = "the row is said to repeat another, and no fault says so; plan the file again";
             return Err(bad(*line, message.to_owned()));

@@ -174,7 +174,7 @@ pub struct DailyUsage {
 }
 
 impl DailyUsage {
-    /// Of whoever has that way in, as if nothing had been taken.
+    /// Of the submitter with that way in, as if nothing had been taken.
     pub fn of(way: String, store: Option<String>) -> Self {
         Self {
             way,
@@ -212,7 +212,7 @@ pub struct Limits {
     pub approval: bool,
     /// How long there is to approve a job.
     pub approval_expires_after: Duration,
-    /// How long after its end whoever submitted a job may take it back, however destructive that is; not at all if it is zero.
+    /// How long after its end the submitter of a job may take it back, however destructive that is; not at all if it is zero.
     pub own_undo_within: Duration,
     /// Share of a customer's existing users, from 0 to 1.
     pub user_share: f64,

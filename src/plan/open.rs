@@ -305,8 +305,8 @@ fn in_one_cell(header: &[String], job: &dyn JobKind, column: CustomerColumn) -> 
     Some(Problem::stated(code::UNKNOWN_COLUMN, "", "", sentence))
 }
 
-/// Whoever filters a list of leavers does not expect the others to be deleted as well, and who hides the column that says whom,
-/// looks at other names than those that are acted on.
+/// A user who filters a list of leavers does not expect the others to be deleted as well. A user who hides the column that says
+/// whom looks at other names than those that are acted on.
 fn refuse_hidden(input: &Input, source: &RowSource, job: &dyn JobKind, mapping: &Mapping) -> Result<(), InputError> {
     let is_told = source.options().is_some_and(|options| options.hidden_rows.is_some());
     if is_told || !job.policy().destructive {

@@ -137,7 +137,7 @@ impl<'b> RejectedRest<'b> {
         }
     }
 
-    /// What the licences it names lack whoever the customer is, where that is not known: what one holds cannot be said then.
+    /// What the licences it names lack for any customer, where the customer is not known: what one holds cannot be said then.
     pub(super) fn skus_of_nobody(&self, shared: &BlockChecks) -> Vec<Problem> {
         if !self.is_of_nobody {
             return Vec::new();

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_again_from_memory_and_from_a_file() {
+    fn written_bytes_are_read_again_from_memory_and_from_a_file() {
         for count in [0_u32, 3, 5_000] {
             let mut scratch = Scratch::new(1_000);
             for number in 0..count {

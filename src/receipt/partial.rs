@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_its_name_from_the_start_takes_the_place_of_what_an_attempt_left_and_follows_no_link() {
+    fn a_named_file_replaces_the_leftover_of_an_attempt_and_follows_no_link() {
         let dir = tempfile::tempdir().expect("a directory");
         let (path, other) = (dir.path().join("a.csv"), dir.path().join("other"));
         fs::write(&other, "another's").expect("written");

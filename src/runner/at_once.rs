@@ -73,9 +73,9 @@ impl AtOnce for Runner {
                 _ => SpooledRows::of(claim, Some(block))?,
             });
         }
-        // The time of the records, so that who was at work when is told by either.
+        // The time of the records, so that either tells which worker was at work when.
         let now = claims.first().map_or(0, |claim| claim.started_at);
-        // They were held to the limits just now, by whoever took them in.
+        // They were held to the limits just now, by the worker that took them in.
         let leaves = vec![ChunkLeave::ALL; claims.len()];
         let PreparedChunks { prepared, rest } =
             prepare_all(tx, (claims, &leaves), rows, (now, false), self.ledger.installation())?;

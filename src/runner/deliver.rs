@@ -33,7 +33,7 @@ impl Failed {
 }
 
 impl Runner {
-    /// Delivers until `stop`. What is being written then is given up and written anew by whoever comes next.
+    /// Delivers until `stop`. Files that are being written then are given up, and the next worker writes them anew.
     pub(super) async fn deliveries(self, stop: CancellationToken) {
         let mut failed = Failed::default();
         let delivering = async {

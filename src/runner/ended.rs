@@ -22,7 +22,7 @@ pub(super) fn span_of(claims: &[Claim]) -> Span {
 }
 
 impl Runner {
-    /// A job ended with this chunk of it, and whoever wants to know is told.
+    /// A job ended with this chunk of it, and the submitters that want a reply are told.
     pub(super) fn job_ended(&self, claim: &Claim, how: &EndedJob) {
         self.say_ended(claim, how);
         self.told.one_ended();

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_other_jobs_change_is_tried_at_once_for_a_time_and_a_number_of_tries() {
+    fn a_contended_chunk_is_tried_at_once_for_a_time_and_a_number_of_tries() {
         let began = Instant::now();
         let mut quick = Tries::default();
         let tried = (0..2 * AT_ONCE)

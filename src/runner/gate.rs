@@ -22,7 +22,7 @@ pub struct GateSettings {
     pub policy_holds: bool,
     /// What is held to besides: by the configuration.
     pub limits: Limits,
-    /// Public keys whose signatures alone count here, whoever else is enrolled; none leaves that to the ledger.
+    /// Public keys whose signatures alone count here, no matter which other keys are enrolled; none leaves that to the ledger.
     pub keys: Arc<[String]>,
 }
 
@@ -40,7 +40,7 @@ impl Default for GateSettings {
 #[derive(Debug, Clone)]
 pub(super) struct Gates {
     limits: Limits,
-    /// Who may be handed out passwords, where that is not left to whoever submits.
+    /// Who may be handed out passwords, where that is not left to the submitter.
     policy: Option<Arc<LedgerPolicy>>,
     keys: Arc<[String]>,
 }

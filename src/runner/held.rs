@@ -34,7 +34,7 @@ pub(super) struct HeldChunks {
     places: Mutex<HashMap<u64, HeldTogether>>,
     /// Numbers places.
     next: AtomicU64,
-    /// Who claims has seen what the others claimed before.
+    /// A task that claims has seen the earlier claims of the others.
     claiming: tokio::sync::Mutex<()>,
 }
 
@@ -102,7 +102,7 @@ impl HeldChunks {
 
     /// Is something in hand, beside the places there are, until the guard is dropped; `None` while something is to be in hand alone.
     pub(super) async fn hold_beside(self: &Arc<Self>) -> Option<Hold> {
-        // Whoever claims has seen it, or it sees what was claimed.
+        // A task that claims has seen this hold, or this hold sees its claims.
         let _turn = self.claiming.lock().await;
         if self.places().values().any(|held| held.alone) {
             return None;

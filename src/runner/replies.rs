@@ -3,8 +3,8 @@
 //! Of a job that ended as it came in, the worker has taken on to tell in the same transaction, and knows what to tell: it does so
 //! from the commit. All others are looked for when a job has ended here, and every now and then, as of workers that died.
 //!
-//! That somebody was told is recorded a moment later, for many at a time. A worker that dies in between leaves them to be
-//! told once more: whoever reads replies may read one twice, and never misses one.
+//! That a submitter was told is recorded a moment later, for many at a time. A worker that dies in between leaves them to be
+//! told once more: a reader of replies may read one twice, and never misses one.
 
 use std::mem::take;
 use std::sync::Mutex;

@@ -197,7 +197,7 @@ impl Runner {
             if tickets == 0 {
                 continue;
             }
-            // Whoever finds it takes it on, so a queue that is full, slow or gone stops nothing.
+            // The worker that finds the job takes it on, so a queue that is full, slow or gone stops nothing.
             self.queue.wake_here(job, tickets as usize);
         }
         Ok(())

@@ -1,5 +1,5 @@
 //! Rows that copy from another store: page by page, each in a transaction of its own under the chunk's fence and with
-//! the row's progress, so that whoever takes over after a crash goes on where it was. Between pages the job can be
+//! the row's progress. So a worker that takes over after a crash goes on where the row was. Between pages the job can be
 //! paused or cancelled, and the worker stopped.
 
 use tokio_util::sync::CancellationToken;

@@ -242,7 +242,7 @@ impl Runner {
             if waited {
                 came = Came::Later;
             }
-            // Whoever claims later waits for all that is in hand.
+            // Workers that claim later wait for every batch in hand.
             let Some(known) = known.filter(|_| !is_clear) else {
                 return Ok(came);
             };
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_shares_a_customer_waits_for_those_before_it_and_nobody_else() {
+    async fn a_batch_waits_only_for_earlier_ones_that_share_a_customer() {
         let turns = Arc::<Turns>::default();
         let [first, second, third] = [1, 2, 3].map(|number| hold(&turns, number, None));
         assert_eq!(
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_is_woken() {
+    async fn a_waiting_batch_is_woken() {
         let turns = Arc::<Turns>::default();
         let first = hold(&turns, 1, Some(7));
         let _second = hold(&turns, 2, Some(8));

@@ -18,7 +18,7 @@ pub enum ServiceError {
     /// There is nobody to seal its passwords to.
     #[error(transparent)]
     NoRecipient(#[from] NoRecipient),
-    /// The job is not such that this can be decided about it, or not by whoever asks.
+    /// The job is not such that this can be decided about it, or not by this caller.
     #[error(transparent)]
     Decision(#[from] DecisionRefused),
     /// There is nothing to try again.

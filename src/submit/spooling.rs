@@ -91,14 +91,14 @@ impl<'s, 'r> Spooling<'s, 'r> {
         }
     }
 
-    /// Keeps the plan with the job, for whoever is to approve it.
+    /// Keeps the plan with the job, for the approver.
     pub(super) async fn keep_plan(&mut self, head: &KeptHead) -> Result<(), SubmitError> {
         let job = self.job().await?;
         let keeping = self.take_plan()?;
         Ok(keeping.keep(self.ledger, job, head).await?)
     }
 
-    /// The plan, for whoever may have to approve it.
+    /// The plan, for an approver who may have to approve it.
     pub(super) fn take_plan(&mut self) -> Result<Keeping, SubmitError> {
         let destructive = std::mem::take(&mut self.destructive);
         Ok(match &self.plan {

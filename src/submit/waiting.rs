@@ -15,7 +15,7 @@ pub(super) struct IfOverLimit {
     pub(super) totals: Totals,
     pub(super) impact: Impact,
     pub(super) usage: DailyUsage,
-    /// The plan, for whoever is to approve it.
+    /// The plan, for the approver.
     pub(super) keeping: Keeping,
     pub(super) head: KeptHead,
 }

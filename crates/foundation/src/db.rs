@@ -44,7 +44,7 @@ pub enum DbError {
     #[error("{0}")]
     Contended(String),
     /// Something that the database needs is away or refuses it, as a full disk, a missing permission; the same may work
-    /// later, and waiting for it is for whoever can.
+    /// later, and a caller that can wait does so.
     #[error("{0}")]
     Elsewhere(String),
     /// A unique constraint refused the write.
@@ -389,7 +389,7 @@ impl Db {
     /// As [`version`](Self::version), not kept waiting by other transactions of this program.
     pub async fn version_apart(&self) -> Result<i64, DbError> {
         match &self.engine {
-            // Whoever reads waits for no writer.
+            // A reader waits for no writer.
             Engine::Sqlite(_) => self.version().await,
             Engine::Postgres(_) => self.write_apart(migrate::version).await,
         }

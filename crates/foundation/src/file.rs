@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_leads_elsewhere_is_neither_a_name_nor_a_way_down() {
+    fn a_path_that_leads_elsewhere_is_neither_a_name_nor_a_way_down() {
         for name in ["customers.csv", "Kunden 2026.xlsx", "a..b", "x"] {
             assert!(is_plain_name(name) && leads_down(name), "{name}");
         }

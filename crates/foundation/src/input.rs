@@ -246,7 +246,7 @@ impl Input {
             hidden_rows: options.hidden_rows,
         };
         match input.read_header() {
-            // Another sheet may be meant: whoever wants this one's rows is told.
+            // Another sheet may be meant: a caller that wants this one's rows is told.
             Err(error)
                 if error.code == code::EMPTY_FILE && options.sheet.is_none() && !input.other_sheets().is_empty() =>
             {

@@ -21,7 +21,7 @@ impl Installation {
 
     /// The number the database has, or this one if it had none.
     pub fn recorded(self, tx: &mut dyn Tx) -> Result<Self, DbError> {
-        // Whoever only reads must not have to write.
+        // A caller that only reads must not have to write.
         if let Some(known) = Self::found(tx)? {
             return Ok(known);
         }

@@ -2,8 +2,8 @@
 //!
 //! Rows go through this program by the megabyte, from thread to thread, and an allocator gives the memory of each block back to the
 //! system, which has to clear it before it is used again: a tenth of the time of a large job. So a large buffer that is
-//! dropped is kept for whoever asks for the next one, a few of each sort. What is kept was in use before at one time, so that the
-//! most memory that is taken does not grow.
+//! dropped is kept for the next caller that asks for one, a few of each sort. All kept buffers were in use at one time before, so
+//! the most memory that is taken does not grow.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Mutex;

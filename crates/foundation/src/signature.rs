@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ssh_keygen_signs_is_checked_and_only_in_our_namespace() {
+    fn a_signature_by_ssh_keygen_is_checked_and_only_in_our_namespace() {
         let ecdsa = SigningKey::parse("ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBOJiIuSdiCeRgqWQjPFOvaUZwlOAVnNVDoOSxQbsk/U+Zy4+NLPSg/3RzmHaG2uVhkQKMMqCAMAR1PFBaGzfnNY= x").expect("a key");
         let ours = TextSignature::parse("U1NIU0lHAAAAAQAAAGgAAAATZWNkc2Etc2hhMi1uaXN0cDI1NgAAAAhuaXN0cDI1NgAAAEEE4mIi5J2IJ5GCpZCM8U69pRnCU4BWc1UOg5LFBuyT9T5nLj40s9KD/dHOYdoba5WGRAowyoIAwBHU8UFobN+c1gAAAAh0ZW5hbnRyeQAAAAAAAAAGc2hhNTEyAAAAYwAAABNlY2RzYS1zaGEyLW5pc3RwMjU2AAAASAAAACBbP8WYuCI45H3tYArh8zj/BSnds7N+/Syrgi/YL9iFJgAAACBS1j9KOcZ0LR+/EifcCBSOcFPhxRCN4pgCFXbfJJPWgA==").expect("read");
         assert_eq!(ecdsa.check("text\n", &ours), Ok(()));

@@ -32,9 +32,9 @@ pub enum TrustedRoots {
 /// How much of a server's certificate is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
-    /// Nothing: whoever answers is believed.
+    /// Nothing: any server that answers is believed.
     Nothing,
-    /// That an authority has made it, whomever for.
+    /// That an authority has made it, for any host.
     Authority,
     /// That an authority has made it for the host that is connected to.
     Host,

@@ -1,10 +1,9 @@
 //! Limits with a memory: what jobs that nobody had to approve have taken from a limit today, so that many small jobs meet it as one large job does.
 //!
 //! A counter is of a day, of what is limited and of whose the limit is: the touched users of a customer, the destructive rows of a submitter. Days
-//! are civil days in UTC. Whoever records a job locks its counters before anything else, in one order, and adds to them in the same
-//! transaction, so that of two who record at once one sees what the other took. It costs what there are counters in a batch of jobs; jobs
-//! that take from no limit cost nothing. What was taken is not given back when a job is cancelled or fails, and a job that somebody has
-//! approved takes nothing.
+//! are civil days in UTC. A transaction that records jobs locks their counters before anything else, in one order, and adds to them.
+//! So of two that record at once, one sees what the other took. The cost is that of the counters in a batch of jobs; jobs that take
+//! from no limit cost nothing. A job that is cancelled or fails gives nothing back, and an approved job takes nothing.
 //!
 //! What a job takes stands in the record of its submission as well, so that counters that were set back are found out (`deep`).
 

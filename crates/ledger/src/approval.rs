@@ -1,7 +1,7 @@
 //! Decisions of people about jobs: approve or reject a plan, pause and resume.
 //!
-//! What is approved is a job's [seal](super::seal), so that nobody approves what they have not seen, and never by the submitter.
-//! It is given in full, since what has the same beginning can be found, and is never told to whoever gives another.
+//! An approval is of a job's [seal](super::seal), so that people approve only what they have seen. The submitter never approves.
+//! The approver gives it in full, since another one with the same beginning can be found. It is never told to a caller that gives another.
 //! A paused job keeps the chunks in hand, and no other is claimed.
 
 use thiserror::Error;
@@ -78,7 +78,7 @@ impl Ledger {
         self.approve_signed(job, hash, by, None).await
     }
 
-    /// As [`approve`](Self::approve) with the signature of an approver, who then is who approves, whoever brings it.
+    /// As [`approve`](Self::approve) with the signature of an approver. The approval is the signer's, no matter which person brings it.
     pub async fn approve_signed(
         &self,
         job: &Job,

@@ -1,9 +1,10 @@
 //! Approvers: people whose keys are known, and whose signatures approve.
 //!
-//! While nobody's key is enrolled, names are what they say, a reminder and no control. Once somebody's is, whatever is approved needs a
-//! signature by an enrolled key, over a text that says what: a job's id, kind, plan and until when; a decision on the policy; the
-//! next key. The text and its signature can be made anywhere, with `ssh-keygen`. The signature is part of the audit record, as are the keys, so that
-//! whoever has a copy of it can check every approval. A key that was revoked approves nothing more, nor what has not been carried out yet.
+//! While no key is enrolled, approvers are the names they give: a reminder and no control. Once a key is enrolled, every approval needs a
+//! signature by an enrolled key. It is over a text that says what is approved: a job's id, kind, plan and until when; a decision on the
+//! policy; the next key. The text and its signature can be made anywhere, with `ssh-keygen`. The signature is part of the audit record,
+//! as are the keys, so a reader with a copy of it can check every approval. A revoked key approves nothing more, nor what has not been
+//! carried out yet.
 
 use super::audit::{self, Action, AuditEntry};
 use super::signing::{Approver, NotSigned, decision_text, job_text, leave};

@@ -1,10 +1,10 @@
 //! Jobs that are carried out in the very transaction that records them, by the worker that takes them in: one commit, after which
-//! they have ended. A crash before it leaves nothing, and whoever brought them brings them again.
+//! they have ended. A crash before it leaves nothing, and the submitter brings them again.
 //!
-//! Only what has nothing before it goes that way. While any chunk of this database's own is due or at work, what comes in is
-//! queued behind it, so that jobs on the same record take effect in the order in which they were accepted. That holds beside a large job
-//! about other records too: whose records its rows are is known only to whoever reads all its blocks. A worker that dies over such
-//! jobs leaves no trace of it; so whoever takes them in again records them first, and deaths are counted from then on
+//! Only jobs with nothing before them go that way. While any chunk of this database's own is due or at work, new jobs are queued
+//! behind it. So jobs on the same record take effect in the order in which they were accepted. That holds beside a large job about other
+//! records too: only a worker that reads all its blocks knows whose records its rows are. A worker that dies over such jobs leaves no
+//! trace of it. So the worker that takes them in again records them first, and deaths are counted from then on
 //! ([`Trial`](super::Trial)).
 
 use super::closing::{Closing, EndedJobs, tally_of};
@@ -117,7 +117,7 @@ pub(super) fn is_nothing_before(open: &[Row]) -> Result<bool, DbError> {
 }
 
 impl DoneAtOnce {
-    /// Takes on to tell, until then, whoever asks of the jobs: each has its documents beside it.
+    /// Takes on, until then, to reply to the senders that ask for the jobs: each job has their documents beside it.
     pub(super) fn take_replies(&mut self, jobs: &[(&WholeJob, Vec<&ReplyTo>)], until: i64) {
         let ended = self.claims.iter().zip(&self.ended).zip(jobs);
         for ((claim, (seq, how)), (job, asked)) in ended.filter(|(_, (_, asked))| !asked.is_empty()) {

@@ -2,7 +2,7 @@
 //!
 //! Records are only ever appended, each in the transaction of the event it records, and chained by hash: a
 //! record's hash covers its own fields and the hash of the record before. [`chain`] names what was altered,
-//! removed, inserted or moved. Whoever owns the database can still rewrite the chain from some record on,
+//! removed, inserted or moved. The owner of the database can still rewrite the chain from some record on,
 //! hashes and all; a `SEQ:HASH` noted elsewhere (an anchor) shows that.
 //!
 //! # What is hashed
@@ -24,7 +24,7 @@
 //! # Locks
 //!
 //! Appending locks the one row of `audit_head` until the transaction ends, and so comes after everything else
-//! in it: whoever waits for that row holds it up for nobody.
+//! in it: no transaction waits for another lock while it holds that row.
 
 pub mod chain;
 mod line;

@@ -415,7 +415,7 @@ pub(super) fn count_deaths(tx: &mut dyn Tx, turn: i64, deaths: i64) -> Result<()
     )
 }
 
-/// How long the answer waits for a batch that takes effect: its worker may have stopped, and whoever asks has to leave in time.
+/// How long the answer waits for a batch that takes effect: its worker may have stopped, and the worker that asks has to leave in time.
 const BEHIND_LOCK_FOR: &str = "SET LOCAL lock_timeout = '250ms'";
 
 fn encode<T: Serialize>(chunks: &[T]) -> Result<String, DbError> {
@@ -529,7 +529,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn who_shares_a_customer_meets(one: Vec<i64>, other: Vec<i64>, both: i64, names: [bool; 2]) {
+        fn change_sets_that_share_a_customer_meet(one: Vec<i64>, other: Vec<i64>, both: i64, names: [bool; 2]) {
             let [here, there] = names;
             let apart = ChangeSet::of(&one, here).meet(&ChangeSet::of(&other, there));
             let shared = |of: &[i64]| [of, &[both]].concat();
@@ -546,7 +546,7 @@ mod tests {
     }
 
     #[test]
-    fn who_shares_nothing_does_not_meet() {
+    fn change_sets_that_share_nothing_do_not_meet() {
         let places = ChangeSet::of(&[1, 2, 1023], false);
         assert!(!places.meet(&ChangeSet::of(&[3, 4, 1022, 64], true)));
         assert!(places.meet(&ChangeSet::of(&[2 + CUSTOMERS], false)));

@@ -1,10 +1,10 @@
 //! Claims: which chunks are worked on next, and by whom.
 //!
-//! A chunk of few rows costs a worker more to come by than to carry out. So whoever claims one takes others along that are
-//! as small, of the jobs that come next, up to the size of one large chunk: whatever has gathered is done together, a lone
-//! job waits for no other, and what a claim costs is shared. What has failed before is claimed apart from others, so
-//! that trouble stays where it is; and what fails for good if its worker dies once more is claimed by a worker that has nothing
-//! else in hand, so that it does not answer for its neighbour.
+//! A chunk of few rows costs a worker more to claim than to carry out. So a worker that claims one also claims equally small
+//! ones of the jobs that come next, up to the size of one large chunk. Chunks that have gathered are done together, a lone
+//! job waits for no other, and the cost of a claim is shared. A chunk that failed before is claimed apart from others, so that
+//! it does not fail them too. Some chunks fail for good if their worker dies once more. A worker with nothing else in hand claims
+//! such a chunk, so that it does not answer for its neighbour.
 //!
 //! What is claimed has a [turn](super::batches): it takes effect in the order of claims.
 

@@ -1,9 +1,9 @@
 //! Drop folders and the files that were taken from them.
 //!
-//! A row is written before a file is moved, so that whoever takes a folder over knows what its predecessor was about to do, and
-//! decides by looking whether that was done. One worker at a time serves a folder, by a lease with a fence ([`FolderHold`]); every write
-//! here checks the fence in its own transaction, and taking a folder over gives all of its open files the new one, so that a job
-//! is linked to a file ([`origin`](super::Origin)) by nobody but the holder. Files are taken, changed and ended many at a time.
+//! A row is written before a file is moved. So a worker that takes a folder over knows what its predecessor was about to do, and
+//! decides by looking whether that was done. One worker at a time serves a folder, by a lease with a fence ([`FolderHold`]). Every
+//! write here checks the fence in its own transaction, and taking a folder over gives all of its open files the new one. So only the
+//! holder links a job to a file ([`origin`](super::Origin)). Files are taken, changed and ended many at a time.
 //!
 //! # Order
 //!

@@ -2,18 +2,18 @@
 //!
 //! A fire is keyed by schedule, revision, nominal time and attempt. The nominal time is what the schedule says (`2026-10-25T02:30/1`),
 //! not the instant: two workers with different zone data compute different instants for the same time, and both may fire only once.
-//! Attempt 1 is the due time itself, or that somebody has it skipped; what people ask for (`run`, `backfill`) has higher ones and
-//! uses up no due time. One transaction records due times and moves `considered_until`; whoever comes second finds that it has moved.
+//! Attempt 1 is the due time itself, or that an operator has it skipped; what people ask for (`run`, `backfill`) has higher ones and
+//! uses up no due time. One transaction records due times and moves `considered_until`; a second worker finds that it has moved.
 //!
 //! ```text
 //! due → waiting (for its file, or its turn) → submitted (its job is recorded) → ended
 //!     → skipped(reason), failed(reason)
 //! ```
 //!
-//! Whoever starts a fire holds its lease, fenced as a chunk's is; the job is linked under that fence in the transaction that records
-//! it ([`Origin`](super::Origin)), so that a fire has one job whoever dies when. Times that were passed over in a row are one record
-//! with `times` of them. Its attempt is 0 or less, for it uses up no due time either: where a clock was put ahead by mistake and
-//! back, each of those times fires when it comes, the first as the others.
+//! The worker that starts a fire holds its lease, fenced as a chunk's is. The job is linked under that fence in the transaction that
+//! records it ([`Origin`](super::Origin)). So a fire has one job no matter which worker dies when. Times that were passed over in a row
+//! are one record with `times` of them. Its attempt is 0 or less, for it uses up no due time either: where a clock was put ahead by
+//! mistake and back, each of those times fires when it comes, the first as the others.
 
 mod ends;
 mod read;
@@ -218,12 +218,12 @@ pub struct Fire {
     pub job_state: Option<JobState>,
 }
 
-/// The fence under which somebody holds a fire.
+/// The fence under which a worker holds a fire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeldFire {
     /// The number of its record.
     pub seq: i64,
-    /// Whoever takes it over has a higher one.
+    /// A worker that takes it over has a higher one.
     pub fence: i64,
 }
 
@@ -234,7 +234,7 @@ impl Ledger {
         self.db
             .write(move |tx| {
                 let mut recorded = Vec::with_capacity(looks.len());
-                // In the order of their names, as whoever else locks several of them does.
+                // In the order of their names, as in every other transaction that locks several of them.
                 let mut order: Vec<usize> = (0..looks.len()).collect();
                 order.sort_by(|a, b| looks[*a].schedule.cmp(&looks[*b].schedule));
                 recorded.resize(looks.len(), false);
@@ -447,7 +447,7 @@ impl Ledger {
 }
 
 impl Ledger {
-    /// Passes over a fire that has not begun, whoever has it in hand, for one that came after it.
+    /// Passes over a fire that has not begun, no matter which worker has it in hand, for one that came after it.
     pub async fn supersede_fire(&self, seq: i64, detail: String) -> Result<(), DbError> {
         let now = self.clock.now_millis();
         self.db

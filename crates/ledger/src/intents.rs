@@ -1,8 +1,8 @@
 //! Intents: what a row is about to have done in a store that is no database.
 //!
 //! A call to such a store cannot commit together with its record. So the record comes first: the step, and a generation
-//! that its request id is made of. Whoever finds an intent that is not done asks the store for its outcome before
-//! anything else is sent, and then under the same request id; only an answer opens a new generation.
+//! that its request id is made of. A worker that finds an intent that is not done first asks the store for its outcome.
+//! It then sends again under the same request id; only an answer opens a new generation.
 //!
 //! With an intent goes an image of what the step found, so that an undo knows what to bring back.
 
@@ -29,7 +29,7 @@ pub struct Intent {
     pub is_inherited: bool,
 }
 
-/// A step that was done, for whoever takes it back.
+/// A step that was done, for an undo to take it back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DoneStep {
     /// Its name.

@@ -1,6 +1,6 @@
 //! Invariants of every ledger, as statements that list violations: the text is the same for both databases.
 //!
-//! They look at whole tables, so they are for whoever looks after a ledger and for tests, not for a worker's way. Jobs of
+//! They look at whole tables, so they are for the operator of a ledger and for tests, not for a worker at work. Jobs of
 //! another store, which name it in their parameters, are left out of what is said about outcomes: their rows are carried out
 //! one by one.
 

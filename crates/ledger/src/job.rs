@@ -249,8 +249,8 @@ pub struct JobFilter {
 /// Jobs of a kind that are few among those of years. Of more, some are among the newest, or not far behind.
 const FEW: u64 = 5_000;
 
-/// The word for where a job stands. What is to be gone on with is queued again while nobody holds a lease on any of it, however
-/// whoever did has left.
+/// The word for where a job stands. A job that has begun is queued again while no worker holds a lease on any of it, however the
+/// last worker left.
 fn state(now: &str) -> String {
     format!(
         "CASE WHEN j.state = 'running' AND NOT EXISTS (SELECT 1 FROM chunks c WHERE c.job = j.seq

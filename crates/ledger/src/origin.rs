@@ -17,7 +17,7 @@ pub struct Origin {
     pub intake: OriginIntake,
     /// The number of its record.
     pub seq: i64,
-    /// The fence by which the submitter holds the record; whoever takes it over has a higher one.
+    /// The fence by which the submitter holds the record; a worker that takes it over has a higher one.
     pub fence: i64,
 }
 

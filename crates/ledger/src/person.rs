@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nobody_sees_or_takes_for_something_else_is_no_name() {
+    fn a_name_with_invisible_or_misleading_characters_is_refused() {
         for fine in [
             "anna",
             " anna ",

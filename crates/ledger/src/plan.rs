@@ -96,7 +96,7 @@ pub struct Commit {
 pub struct Undoes {
     /// The job.
     pub job: JobId,
-    /// Whether it would have to be approved if it were not for whoever submitted that job.
+    /// Whether it would have to be approved if anybody but the submitter of that job asked for it.
     pub is_own: bool,
 }
 

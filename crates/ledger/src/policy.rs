@@ -1,12 +1,12 @@
-//! The policy of this ledger's jobs, wherever they are submitted: kept here and not with whoever submits, changed on record.
+//! The policy of this ledger's jobs, wherever they are submitted: kept here and not with the submitter, changed on record.
 //!
 //! It is texts by key; what they mean is for those who are held to it. A handle on the ledger knows them from when it was opened and learns
 //! of changes [now and then](Ledger::refresh_policy): nobody asks for them job by job. Each decision has a number, and a job's record
 //! says which was the last one when it was submitted.
 //!
-//! A handle that [trusts](Ledger::trusting) nothing but some keys goes by what was decided under their signatures, as the audit record has it,
-//! and not by the table, which whoever can write to the database can change. A signature is over the number of its decision, so that a
-//! record that is repeated decides nothing.
+//! A handle that [trusts](Ledger::trusting) only some keys goes by the decisions under their signatures, as the audit record has them.
+//! It does not go by the table, which every process that can write to the database can change. A signature is over the number of its
+//! decision, so that a record that is repeated decides nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

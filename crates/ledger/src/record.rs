@@ -36,8 +36,8 @@ impl Ledger {
         Ok(self.try_to_record(jobs, None).await?.committed)
     }
 
-    /// As [`record_all`](Self::record_all); those that are new are carried out by `worker` in the same transaction, if there is nothing
-    /// before them. It is tried once: where anything goes wrong with it, they are to be queued, for whoever claims them to find out what.
+    /// As [`record_all`](Self::record_all); `worker` carries out the new ones in the same transaction, if there is nothing before them.
+    /// It is tried once: where anything goes wrong with it, they are to be queued, and the worker that claims them finds out what.
     pub async fn record_at_once(&self, jobs: Vec<WholeJob>, worker: Arc<dyn AtOnce>) -> Result<RecordedJobs, DbError> {
         self.try_to_record(jobs, Some(worker)).await
     }
@@ -461,7 +461,7 @@ fn input_of(job: &WholeJob, input: i64) -> Vec<Value> {
 }
 
 /// The columns of a job with these numbers, its own and its input's, up to whether it keeps its rows with itself, as one does that has no
-/// input. Where it was carried out, its worker has until the later time to tell whoever reads `told`.
+/// input. Where it was carried out, its worker has until the later time to tell the readers of the stream `told`.
 fn values(
     job: &WholeJob,
     (seq, input): (i64, Option<i64>),

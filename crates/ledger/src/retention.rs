@@ -1,8 +1,8 @@
 //! Removing jobs that ended long ago.
 //!
-//! A job goes in two steps, each of many small transactions that hold up nobody. First the job itself is removed: from then on
-//! nobody finds it, and a number in `removals` says that something of it is left. Then what it has left is removed some rows at
-//! a time, the number last. Whoever dies in between has removed whole jobs only, and the next one goes on.
+//! A job goes in two steps, each of many small transactions that hold up no worker. First the job itself is removed: from then on
+//! no query finds it, and a number in `removals` says that something of it is left. Then what it has left is removed some rows at
+//! a time, the number last. A worker that dies in between has removed whole jobs only, and the next one goes on.
 //!
 //! The audit record keeps everything about removed jobs, and gets a record of each lot: how many jobs, the first and the last of
 //! them, and a hash over what they were and came to. A job stays as long as its retry or its undo is there. What brought jobs goes

@@ -1,5 +1,5 @@
-//! Texts that approvers sign, and checks of their signatures: without a ledger, so that it is the same for whoever has a copy of the audit
-//! record alone.
+//! Texts that approvers sign, and checks of their signatures: without a ledger, so that they are the same for a reader who has only a
+//! copy of the audit record.
 
 use tenantry_foundation::moment::rfc3339;
 use tenantry_foundation::signature::{SignatureError, SigningKey, TextSignature};
@@ -37,7 +37,7 @@ pub enum NotSigned {
     /// It is not what it says.
     #[error("{0}")]
     Bad(String),
-    /// By whoever submitted.
+    /// By the submitter.
     #[error("the signature is by {0}, who submitted the job; somebody else has to sign")]
     Own(String),
 }
@@ -52,7 +52,7 @@ pub struct Leave {
 }
 
 impl Approver {
-    /// Whoever has a key that a configuration names.
+    /// The holder of a key that a configuration names.
     pub(crate) fn trusted(key: &str) -> Self {
         Self {
             name: "approval.keys".to_owned(),

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_suggested_decides_not_the_word() {
+    fn the_suggestion_decides_and_not_the_word() {
         let itself = address("ELM STREET", "Springfield", "01101-1234");
         for status in ["StreetPartial", "Interaction required", "premises_partial", "Multiple"] {
             assert_eq!(

@@ -124,7 +124,7 @@ pub(super) enum CallError {
     /// There is no token for it.
     #[error(transparent)]
     Auth(#[from] AuthError),
-    /// It was not sent, since whoever was to send it holds the lease no more, or the ledger is away.
+    /// It was not sent, since the worker that was to send it no longer holds the lease, or the ledger is away.
     #[error(transparent)]
     Ledger(#[from] DbError),
 }
@@ -338,7 +338,7 @@ impl Client {
 }
 
 /// What a call is traced by. It follows from the request id, so that an audit record that has it is of that very call
-/// whoever looks for it, and whenever.
+/// for every reader, at any time.
 pub(super) fn correlation_id(request_id: Uuid) -> Uuid {
     Uuid::new_v5(&request_id, b"correlation")
 }

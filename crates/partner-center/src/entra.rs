@@ -108,7 +108,7 @@ fn advice(failure: &Failure, renewal: Option<&str>) -> Option<String> {
         }
         (Remedy::User, None) => "check the application's account in the partner tenant".to_owned(),
         (Remedy::Policy, _) => {
-            "a Conditional Access policy of the partner tenant forbids it; whoever administers that \
+            "a Conditional Access policy of the partner tenant forbids it; the policy's administrator \
                                 has to let the application in"
                 .to_owned()
         }

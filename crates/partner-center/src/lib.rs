@@ -201,7 +201,7 @@ impl PartnerCenter {
         self.client.share_limits(board, &self.partner);
     }
 
-    /// Whether we are let in, as whoever asks.
+    /// Whether we are let in with this kind of token.
     pub async fn check(&self, token_kind: TokenKind) -> Result<(), String> {
         self.client.check(token_kind).await.map_err(|error| error.to_string())
     }

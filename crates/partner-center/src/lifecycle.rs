@@ -204,7 +204,7 @@ pub(super) async fn restore_step(
 ) -> Result<Done, PartnerCenterError> {
     let path = format!("/customers/{}/users/{}", segment(&customer.id), segment(id));
     let mut image = Image::new(Object::UserState, customer, id).field("state", "deleted", "active");
-    // As it comes back, so that whoever takes that back sees whether somebody has changed it since.
+    // As it comes back, so that an undo sees whether the user was changed since.
     if let Some(deleted) = session.deleted_users(&customer.id).await?.get(&id.to_lowercase()) {
         let comes_back = RESTORED.map(|name| (name.to_owned(), deleted.field(name).to_owned()));
         image.after.extend(comes_back);

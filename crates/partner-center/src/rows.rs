@@ -33,7 +33,7 @@ impl RemoteSession for Session {
     ) -> BoxFuture<'a, Result<Option<Holdings>, ApplyError>> {
         async move {
             match self.held(customer, naming).await {
-                // Whoever names nobody, or somebody we may not ask about, is told that.
+                // The submitter is told that a row names no customer, or one we may not ask about.
                 Err(PartnerCenterError::Rejected(_) | PartnerCenterError::Refused(_)) => Ok(None),
                 held => Ok(Some(held?)),
             }
@@ -157,7 +157,7 @@ impl Session {
             Err(PartnerCenterError::Rejected(problem)) => RowDone::from(End::Rejected(problem)),
             done => done?,
         };
-        // Whoever has begun with a customer has seen it.
+        // A row that has begun with a customer has seen it.
         if let End::Rejected(problem) = &done.end
             && problem.code == code::NOT_THERE_YET
             && steps.has_begun()

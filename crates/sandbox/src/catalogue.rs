@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_brings_seats_has_services() {
+    fn every_product_with_seats_has_services() {
         for product in PRODUCTS.iter().filter(|product| !product.sku_id.is_empty()) {
             assert!(!product.plans().is_empty(), "{}", product.name);
         }

@@ -64,7 +64,7 @@ pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
     call.note.customer = Some((guid, company_name));
     let mut answer = customers::whole(call.tx, &customer)?;
     answer["userCredentials"] = json!({ "userName": "admin", "password": password });
-    // That is told to whoever said it, and to nobody later.
+    // That is told to the client that said it, and to none later.
     if let Some(gdap) = gdap {
         answer["enableGDAPByDefault"] = gdap;
     }

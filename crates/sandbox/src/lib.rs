@@ -5,7 +5,7 @@
 //! finds the operation in one table (`routes`), checks the token (`oauth`), and runs the operation's function in one transaction on an SQLite database with this program's own
 //! schema, in which `tenantry customers` can look. What that schema has no column for lies beside it (`record`). The
 //! answer to a changing call is recorded under its request id in the same transaction as the effect (`replay`), and
-//! so is an audit record; whoever asks again with that id is told the same again.
+//! so is an audit record; a client that asks again with that id gets the same answer again.
 //!
 //! Everything that can go wrong on the way can be asked for: faults by chance or by script (`faults`), limits
 //! (`limits`), and oddities of the real service (`quirks`). Chance comes from one seed, so a run repeats.
@@ -23,7 +23,7 @@
 //! - Another method at an address that is served is answered 405, as the service does, though Microsoft's .NET library asks
 //!   four times more then.
 //! - A transfer of new commerce is `InProgress` in the answer that makes it, as the one published sample has it, and
-//!   `Pending` to whoever asks later, as its states are described.
+//!   `Pending` to a client that asks later, as its states are described.
 //! - Events are sent to addresses of this machine alone, and without the service's signature.
 //! - Tokens are signed with ES256, where Entra has RS256: the key is made at every start, and that is quickly done.
 //! - What errors say in words is ours; status and code are what clients go by.

@@ -1,8 +1,8 @@
 //! Signing in as Microsoft Entra has it, in both versions: where clients find out about it, tokens, and what they allow.
 //!
-//! Nobody is asked for a password. Whoever asks for a code is the administrator of the partner whose tenant the address
-//! names. Access tokens are JWTs that this process signs; which ones it issued it remembers, and nothing else of them is
-//! looked at. Tokens live as long as the process.
+//! No user is asked for a password. A client that asks for a code is the administrator of the partner whose tenant the address
+//! names. Access tokens are JWTs that this process signs; it remembers which ones it issued, and looks at nothing else of them.
+//! Tokens live as long as the process.
 
 mod authorize;
 mod discovery;

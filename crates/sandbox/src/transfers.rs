@@ -188,7 +188,7 @@ pub(super) fn create(call: &mut Call<'_>) -> ReplyResult {
     save(call, &mut transfer)?;
     let mut answer = shown(call, &transfer);
     if newer {
-        // That is what is told at first; whoever asks later is told that it waits.
+        // That is the first answer; a client that asks later is told that it waits.
         answer["status"] = "InProgress".into();
     }
     Ok(HttpReply::json(201, answer))

@@ -24,7 +24,7 @@ use tenantry_foundation::moment::rfc3339;
 
 /// Rows of a batch at most.
 const BATCH: usize = 250;
-/// Batches on their way to whoever takes them.
+/// Batches on their way to the consumer.
 const ON_THE_WAY: usize = 4;
 /// What was left out is named up to this often.
 const MOST_NAMED: usize = 5;

@@ -1,8 +1,8 @@
 //! The records of a store, as one stream by key: exports, lists and copies are made of it, whichever store it is.
 //!
 //! A query says which records are wanted, in which order, and how many. A store that can have its database filter and sort
-//! does so, and says it ([`RecordReader::sorts`]); what another one gives is sorted by whoever asks ([`crate::listing`]).
-//! Whoever copies says which versions it has ([`KnownVersions`]), so that a store that gives versions reads the others alone.
+//! does so, and says it ([`RecordReader::sorts`]). The records of any other store are sorted by the caller ([`crate::listing`]).
+//! A caller that copies says which versions it has ([`KnownVersions`]), so that a store that gives versions reads the others alone.
 
 mod filter;
 
@@ -126,7 +126,7 @@ pub enum Select {
     After {
         /// Only those behind this one; the default key is before all others.
         key: RecordKey,
-        /// What whoever asks has of them already; `None` for nothing.
+        /// What the caller has of them already; `None` for nothing.
         known: Option<Arc<dyn KnownVersions>>,
     },
 }
@@ -140,7 +140,7 @@ pub struct Order {
     pub descending: bool,
 }
 
-/// Versions of records that whoever asks has already. Such a record need not be read again where the store gives versions.
+/// Versions of records that the caller has already. Such a record need not be read again where the store gives versions.
 pub trait KnownVersions: Send + Sync {
     /// Those of the records behind `after` and up to `until`, or to the end of all.
     fn between(

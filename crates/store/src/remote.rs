@@ -135,7 +135,7 @@ pub trait RemoteSession: Names {
     ) -> BoxFuture<'a, Result<Option<Holdings>, ApplyError>>;
 
     /// Carries a row out, or goes on with it, if it would still do what is expected. A row that has begun is not compared.
-    /// `draw` gives a password for whoever needs one.
+    /// `draw` gives a password for each user that needs one.
     fn apply<'a>(
         &'a self,
         steps: Steps<'a>,

@@ -69,7 +69,7 @@ pub struct Context {
     pub expected: Option<Expected>,
     /// Whether users that are made are handed out a password.
     pub hands_out_passwords: bool,
-    /// Whether the images that rows leave are written with what they change; otherwise whoever closes the chunk does so.
+    /// Whether the images that rows leave are written with what they change; otherwise the caller that closes the chunk writes them.
     pub writes_images: bool,
     /// How many rows may do what is destructive. Further ones are refused, as nobody has approved them.
     pub may_destroy: u64,

@@ -3,7 +3,7 @@
 /// Why a transfer of this status, which is no longer open, cannot be taken back.
 pub fn stands(status: &str) -> String {
     match status {
-        "declined" => "the request was declined; whoever made it would have to ask again".to_owned(),
+        "declined" => "the request was declined; the requester would have to ask again".to_owned(),
         "cancelled" | "expired" | "failed" => format!("the request is {status}; a new one asks again"),
         "on-paper" => {
             "the request is a form on paper; once it was sent to support, it is stopped only there".to_owned()

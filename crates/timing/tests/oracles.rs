@@ -228,7 +228,7 @@ proptest! {
         for pair in found.windows(2) {
             prop_assert!(pair[0].at < pair[1].at && pair[0].nominal != pair[1].nominal, "`{}` in {}: {:?}", text, zone, pair);
         }
-        // Whoever begins at one of them goes on with the next.
+        // A search that begins at one of them goes on with the next.
         for pair in found.windows(2).step_by(37) {
             let next = timing.after(pair[0].at).next();
             prop_assert_eq!(next.as_ref(), Some(&pair[1]));

@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_done_with_a_product_depends_on_its_sort() {
+    fn the_steps_that_a_product_allows_depend_on_its_sort() {
         use Flow as F;
         use ProductType as P;
         for (product_type, is_new, may_be_suspended, flows) in [

@@ -1,7 +1,7 @@
 //! Names of columns that look as if they held secrets, in whatever language people name them.
 //!
-//! A file that comes from elsewhere may have a column of passwords that nobody here reads. Whoever does not read it must not keep it
-//! either, so the cells of what is ignored and looks secret are redacted like those of the catalogue's own secrets. Told too
+//! A file that comes from elsewhere may have a column of passwords that no job here reads. A reader that does not read it must not keep
+//! it either. So the cells of an ignored column that looks secret are redacted like those of the catalogue's own secrets. Told too
 //! often is harmless, told too seldom is not.
 
 use std::sync::LazyLock;

@@ -25,7 +25,7 @@ pub(super) fn unknown(job: &dyn JobKind, template: Option<&'static Template>, in
     let layout = template.map_or(String::new(), |template| {
         format!(" or of the template {}", template.name)
     });
-    // Whoever has passwords in a file is not to keep them in a column that nobody reads.
+    // A submitter with passwords in a file is not to keep them in a column that no job reads.
     let advice = match job.columns().iter().find(|column| column.secret) {
         _ if !looks_secret(cell) => "a name that begins with `_` is ignored".to_owned(),
         Some(secret) => format!("call it `{}`, of which nothing is kept, or delete it", secret.name),

@@ -21,7 +21,7 @@ const BACKUP: (&str, &str, &str) = ("id-backup", "Acme Backup", "active");
 const SOMEBODYS: &str = "11111111-2222-4333-8444-555555555555";
 
 #[test]
-fn what_is_written_for_a_subscription_gives_the_customers_own() {
+fn common_names_of_a_subscription_give_the_customers_own() {
     let all = own(&[E3, PREMIUM, BACKUP]);
     for (written, meant) in [
         ("Microsoft 365 E3", "id-e3"),

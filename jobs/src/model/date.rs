@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_date_is_told_apart() {
+    fn faults_of_a_date_are_told_apart() {
         for (text, expected) in [
             ("", DateFault::Form),
             ("30.06.2027", DateFault::Form),

@@ -98,7 +98,7 @@ pub(crate) fn is_exact(written: &str) -> bool {
     is_id || skus::find(after).is_some() || is_known(after)
 }
 
-/// Why a cell's entry is the SKU of nobody, whoever the customer is; `None` where some customer may hold it.
+/// Why a cell's entry is the SKU of no customer at all; `None` where some customer may hold it.
 pub(crate) fn of_nobody(column: &str, written: &str) -> Option<Problem> {
     let is_one = is_part_number(written) && (Uuid::try_parse(written).is_err() || written.len() == HYPHENATED);
     let sentence = "no SKU is called so; name each by its part number or its GUID, separated by `;`";
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_write_for_a_sku_is_known_if_the_customer_holds_it() {
+    fn common_names_of_a_sku_are_known_if_the_customer_holds_it() {
         for (written, meant) in [
             ("Microsoft 365 Business Premium", Some("SPB")),
             ("microsoft 365 business premium", Some("SPB")),

@@ -23,7 +23,7 @@ fn state<'a>(row: &'a [Option<&'a str>]) -> SubscriptionState<'a> {
 }
 
 #[test]
-fn what_a_row_leaves_out_is_not_said() {
+fn a_column_that_a_row_leaves_out_is_not_said() {
     let row = testing::row_of(&SetSubscriptions, &GOOD, &[]);
     let state = state(&row);
     assert_eq!(state.subscription_id.to_string(), GOOD[1].1.to_lowercase());

@@ -1,4 +1,4 @@
-//! Error values of spreadsheets: that it could not be reckoned, in the language of whoever calculates, or that
+//! Error values of spreadsheets: that it could not be calculated, in the language of the user who calculates, or that
 //! there is no room to show it. As the display text gets into files that are saved as CSV, nothing else tells it from a value.
 
 /// In English, and in every language whose Excel has words of its own. `LibreOffice` and Google have the same and a few more.

@@ -15,7 +15,7 @@ pub(super) const TEMPLATES: &[Template] = &[
     ENTRA_WITHOUT_PASSWORDS,
 ];
 
-/// Whoever changes users gives none a password, so such a column is refused rather than read past.
+/// A job that changes users gives none a password, so such a column is refused rather than read past.
 const ENTRA_WITHOUT_PASSWORDS: Template = Template {
     columns: ENTRA.columns.split_at(1).1,
     ..ENTRA

@@ -85,7 +85,7 @@ fn every_problem_of_a_row_in_column_order() {
 }
 
 #[test]
-fn what_a_user_cannot_be_without_is_not_erased() {
+fn a_value_that_a_user_needs_is_not_erased() {
     check(&[], &["nothing-to-change  "]);
     check(
         &[("user_principal_name", "<clear>")],

@@ -274,7 +274,7 @@ impl Lines<'_> {
     }
 }
 
-/// Reads lines on a thread of its own, since whoever writes them may take their time.
+/// Reads lines on a thread of its own, since the writer may take its time.
 fn read(file: &Path) -> anyhow::Result<mpsc::Receiver<JobLine>> {
     let mut from: Box<dyn BufRead + Send> = if file == Path::new(PIPED) {
         Box::new(BufReader::new(io::stdin()))

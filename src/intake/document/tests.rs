@@ -45,7 +45,7 @@ fn all_faults_come_at_once_with_their_places() {
 }
 
 #[test]
-fn what_is_no_document_is_said_to_be_none() {
+fn bytes_that_are_no_document_are_said_to_be_none() {
     let tell = |bytes: &[u8]| JobDocument::parse(bytes, "t").expect_err("faulty").reasons[0].to_string();
     assert_eq!(tell(b"{\"kind\"\xff"), "$: expected UTF-8 text; byte 8 is not");
     assert!(tell(b"{\"kind\":").starts_with("$: expected a JSON object: EOF"));
@@ -210,7 +210,7 @@ proptest! {
     }
 
     #[test]
-    fn what_the_schema_allows_is_well_formed(document in documents()) {
+    fn a_document_that_the_schema_allows_is_well_formed(document in documents()) {
         prop_assert_eq!(paths(&document), Vec::<String>::new(), "{}", document);
     }
 

@@ -2,7 +2,7 @@
 //! the record does not say yet where they lie.
 //!
 //! Of a file that was moved to where its record says that it is to go, nothing more is recorded until it has a job or is refused:
-//! whoever comes next looks there. One that was copied is recorded with the hash of its copy, one that was not moved with the reason.
+//! the next worker looks there. One that was copied is recorded with the hash of its copy, one that was not moved with the reason.
 //!
 //! A file that cannot be moved is not read. What a rename answers is not believed where it says that the file is not there: on a
 //! network file system the answer to a rename that was done may be lost, and the directory decides.

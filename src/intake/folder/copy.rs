@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_interrupted_is_gone_on_with_and_what_is_anothers_stays() {
+    fn an_interrupted_copy_is_continued_and_a_foreign_one_stays() {
         let (dir, from, to) = filled();
         fs::create_dir(dir.path().join(".part-x")).expect("made");
         fs::write(dir.path().join(".part-x/half"), "h").expect("written");

@@ -223,7 +223,7 @@ async fn set_apart(desk: &Desk, drop: &DroppedFile, sha256: String) -> Result<Dr
         rename_new(&from, &to.join(name))?;
         layout::sync_dir(&to)
     });
-    // Found there by whoever comes next, should this one die now: a directory that no row names is adopted.
+    // The next worker finds it there, should this one die now: a directory that no row names is adopted.
     moved.await?.map_err(|error| FolderError::io(&path, error))?;
     failpoint::hit("drop-set-apart");
     let new = NewDrop {

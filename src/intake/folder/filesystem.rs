@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_disk_is_not_believed() {
+    fn an_unknown_file_system_is_not_taken_for_a_local_one() {
         let shared = FileSystem::of(Path::new("/dev/shm")).expect("told");
         assert_eq!((shared.is_local, shared.name), (true, "tmpfs"));
         let processes = FileSystem::of(Path::new("/proc")).expect("told");

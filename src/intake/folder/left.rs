@@ -1,9 +1,9 @@
 //! Folders whose files stay where they are, as nothing may be moved there: in the place of step 2, a file is copied.
 //!
 //! Whether a file was taken before is known by its path, its size and its time of change, which the ledger has; where only the time
-//! differs, its content decides. So a file that is changed is taken again, and one that is merely there is not, whoever serves the
-//! folder. A change that leaves size and time as they were is not seen: that is why moving is the better way. What is no file, and
-//! what is none of those that are taken, is not copied; its outcome says so.
+//! differs, its content decides. So every worker that serves the folder takes a changed file again, and not one that is merely there.
+//! A change that leaves size and time as they were is not seen: that is why moving is the better way. An entry that is no file, or
+//! is none of the files that are taken, is not copied; its outcome says so.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};

@@ -1,8 +1,8 @@
 //! Steps 8 to 12 of the protocol: the outcome of a file is written beside it, and its directory appears under its last name by one
 //! rename.
 //!
-//! Everything that is written is derived from the ledger, so it is written again by whoever comes next if it is not whole. Where a
-//! directory is to go is recorded before it is moved; whoever finds that record and the directory still here moves it, and whoever
+//! Everything that is written is derived from the ledger, so the next worker writes it again if it is not whole. Where a directory
+//! is to go is recorded before it is moved. A worker that finds that record and the directory still here moves it; a worker that
 //! finds it gone looks there. Nothing is ever overwritten: a name that is taken gets a number.
 
 use std::collections::HashSet;

@@ -377,7 +377,7 @@ impl<'d> FolderRound<'d> {
         Ok(false)
     }
 
-    /// Shows where the folder stands to whoever drains.
+    /// Shows where the folder stands to a worker that drains.
     async fn show(&mut self) -> Result<(), FolderError> {
         let desk = self.desk;
         let held = desk.rules.holds && is_held(desk).await?;
@@ -391,7 +391,7 @@ impl<'d> FolderRound<'d> {
         Ok(())
     }
 
-    /// Shows where the folder stands to whoever asks the ledger, unless files are being looked at or taken.
+    /// Shows where the folder stands to readers of the ledger, unless files are being looked at or taken.
     async fn tell_ledger(&mut self) -> Result<(), FolderError> {
         let desk = self.desk;
         if !self.is_untold {

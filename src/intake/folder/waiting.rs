@@ -19,7 +19,7 @@ pub(super) const TEXT: &str = "plan.txt";
 pub(super) const TABLE: &str = "plan.csv";
 /// The columns of that.
 pub(super) const PLAN_HEAD: [&str; 7] = ["row", "line", "action", "subject", "destructive", "changes", "note"];
-/// How long the ledger is waited for; whoever writes comes again.
+/// How long the ledger is waited for; the writer comes again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where the plan is written.
@@ -95,7 +95,7 @@ pub(super) async fn write(ledger: &Ledger, job: &Job, beside: &BesideFile<'_>) -
             rows.end_row()
         };
         match each_kept_row(ledger, job, &mut plan, PATIENCE, &mut tell).await {
-            // Without rows: what is approved is the hash, and whoever approves can still ask for the plan.
+            // Without rows: an approval is of the hash, and the approver can still ask for the plan.
             Ok(()) | Err(KeptRowsError::RowsGone) => {}
             Err(KeptRowsError::Db(error)) => return Err(error.into()),
             Err(KeptRowsError::Io(error)) => return Err(fault(error)),

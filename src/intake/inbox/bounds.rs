@@ -1,13 +1,13 @@
-//! Documents that are too large, alone or together, and documents that end whoever reads them.
+//! Documents that are too large, alone or together, and documents that end the worker that reads them.
 //!
-//! Whoever may write to the stream may write half a gigabyte, many times. So there is a largest document (`inbox.document_bytes`), and answers are cut on their way ([`bounded`]): a
-//! document that is too large is refused by its size, and of several that are too large together the later ones are read again, each by
-//! itself, in their order.
+//! A sender that may write to the stream may write half a gigabyte, many times. So there is a largest document
+//! (`inbox.document_bytes`), and answers are cut on their way ([`bounded`]). A document that is too large is refused by its size. Of
+//! several that are too large together the later ones are read again, each by itself, in their order.
 //!
 //! A document at which a worker ends stays pending, and the next worker takes it up. So that one document does not end all of them, it is
-//! told apart: Redis counts deliveries, and from the third on entries are dealt with one by one, of which only the one that is begun keeps
-//! its count. Whoever lives on has it set back. Workers are also ended by others, and over whatever is in hand just then; so a document is
-//! refused only once that was it eight times in a row.
+//! told apart: Redis counts deliveries, and from the third on entries are dealt with one by one. Only the one that is begun keeps its
+//! count, and a worker that lives on sets it back. Other causes end workers too, over any document that is in hand just then. So a
+//! document is refused only after a worker has ended over it eight times in a row.
 //!
 //! [`bounded`]: crate::queue::bounded
 

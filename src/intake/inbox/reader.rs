@@ -1,8 +1,8 @@
 //! The reader of the inbox: one worker at a time, so that entries are recorded in the order of the stream.
 //!
-//! A key in Redis names it, and runs out unless its worker goes on to say that it is there. Whoever comes next takes up first what
-//! was in its hand. A worker that was stopped for a while does not read before it has said so again, and what it still had in
-//! hand is recorded once, by whichever of the two comes to it first: both go by the order of the stream.
+//! A key in Redis names it, and runs out unless its worker goes on to say that it is there. The next worker first takes up the
+//! entries that were in its hand. A worker that was stopped for a while does not read before it has said so again. The entries it
+//! still had in hand are recorded once, by whichever of the two comes to them first: both go by the order of the stream.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};

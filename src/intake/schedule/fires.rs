@@ -1,8 +1,8 @@
 //! A fire that may begin: its file is looked for, and its job submitted through the one door.
 //!
 //! The fire is held by a lease that is renewed for as long as that takes; its job is linked to it in the transaction that records
-//! the job, and only under this worker's fence. So whoever dies here is followed by somebody who finds either a fire with a job, or
-//! one to begin anew.
+//! the job, and only under this worker's fence. So the successor of a worker that dies here finds either a fire with a job, or one to
+//! begin anew.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -274,7 +274,7 @@ impl Starter {
                 Some((job, JobState::AwaitingApproval)) => {
                     if let Some(job) = ledger.job(job).await? {
                         let actor = Actor::new("tenantry", Via::Schedule);
-                        // Whoever approved it in this moment was first.
+                        // An approver who approved it in this moment was first.
                         let _ = ledger.reject_plan(&job, &actor, &format!("superseded by {by}")).await?;
                     }
                 }

@@ -146,7 +146,7 @@ impl RefusedFire {
             after: "",
             bom: of.bom,
         })?;
-        // Read by whoever reads the results, which are as open as their directory.
+        // For the readers of the results, which are as open as their directory.
         let open = out.metadata()?.permissions().mode() & 0o666;
         for path in [&csv, &text] {
             std::fs::set_permissions(path, Permissions::from_mode(open))?;

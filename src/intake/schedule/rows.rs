@@ -55,7 +55,7 @@ struct SoughtFire<'f> {
 #[derive(Clone)]
 pub(super) struct FileWatch {
     seen: Arc<Mutex<HashMap<i64, PickWatch>>>,
-    /// Where a worker looks for them; whoever asks for a rehearsal sees what they could read themselves.
+    /// Where a worker looks for them; a user who asks for a rehearsal sees the files that they could read themselves.
     reach: Option<Reach>,
 }
 

@@ -141,7 +141,7 @@ impl RedisAddress {
         }
     }
 
-    /// A server that speaks TLS hangs up on whoever does not.
+    /// A server that speaks TLS hangs up on a client that does not.
     pub(super) fn unanswered(&self, error: redis::RedisError) -> QueueError {
         let is_hung_up = error.is_connection_dropped();
         match failed(error) {

@@ -1,5 +1,5 @@
-//! A connection for short commands, shared by all that have some. Whoever finds it lost has it made anew; all who wait meanwhile wait for
-//! the same attempt and have its answer.
+//! A connection for short commands, shared by all callers that have some. A caller that finds it lost has it made anew; all callers that
+//! wait meanwhile wait for the same attempt and have its answer.
 
 use std::sync::{Arc, Mutex};
 
@@ -65,7 +65,7 @@ impl SharedConnection {
         })
     }
 
-    /// Has a lost connection made anew for whoever asks next.
+    /// Has a lost connection made anew for the next caller.
     fn heard<T>(&self, answer: Result<T, RedisError>) -> Result<T, RedisError> {
         if let Err(error) = &answer
             && error.is_unrecoverable_error()

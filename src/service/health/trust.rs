@@ -65,7 +65,7 @@ async fn anchors(config: &Config, ledger: &Ledger) -> Finding {
     let Some(place) = place else {
         return finding(
             true,
-            "none: whoever owns the ledger's database could rewrite the audit record and nobody would notice; set `audit.anchor`"
+            "none: the owner of the ledger's database could rewrite the audit record unnoticed; set `audit.anchor`"
                 .to_owned(),
         );
     };

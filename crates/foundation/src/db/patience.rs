@@ -8,7 +8,7 @@ use super::DbError;
 
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
 
-/// Whoever waits longer than this is told so.
+/// A caller that waits longer than this is told so.
 const SAID_AFTER: Duration = Duration::from_secs(2);
 
 /// Repeats `ask` while its errors pass by themselves, for as long as `patience`.

@@ -5,10 +5,10 @@
 //! clients, as these do after the server. A program that is well waits on by asking again.
 //!
 //! A transaction that waits for a row has a number or a snapshot, and every version of a row that is written meanwhile has to be
-//! kept for it: with several that wait, the few rows that all of them want grow long chains of dead versions, which everybody
-//! has to read. So whoever is to lock rows first takes advisory locks that stand for them; if those are not free, it waits in line
-//! for a table, which needs neither, and only the first in that line waits for what it wants. What keeps changes apart is
-//! still the rows' own locks.
+//! kept for it. With several that wait, the few rows that all of them want grow long chains of dead versions, which every reader
+//! has to read. So a transaction that is to lock rows first takes advisory locks that stand for them. If those are not free, it waits
+//! in line for a table, which needs neither. Only the first in that line waits for the locks it wants. The rows' own locks still keep
+//! changes apart.
 //!
 //! Names of tables mean those of one schema (`schema` in the url, `public` unless it says another), whatever the role's own search path
 //! finds first. Behind a pooler such as `PgBouncer` a session may be another one with each transaction: there, settings are made and
@@ -124,8 +124,8 @@ impl Postgres {
         count.await?.map_or(Ok(0), |row| row.int(0))
     }
 
-    /// A connection that is idle, or a new one. The first execution of a statement costs more than the later ones, under the locks that others wait
-    /// for: whoever writes gets the connection that knows most statements, and whoever reads the one used last.
+    /// A connection that is idle, or a new one. The first execution of a statement costs more than the later ones, under the locks that
+    /// others wait for: a writer gets the connection that knows most statements, and a reader the one used last.
     async fn connected(&self, wanted_for: Use) -> Result<Connected, DbError> {
         {
             let mut idle = lock(&self.idle);
@@ -167,7 +167,7 @@ impl Postgres {
         self.address.schema.as_deref().unwrap_or(USUAL_SCHEMA)
     }
 
-    /// The same, for whoever makes them.
+    /// The same, for the migration that makes them.
     pub(super) fn place(&self) -> TablesPlace {
         TablesPlace {
             schema: self.schema().to_owned(),

@@ -171,7 +171,7 @@ impl Sqlite {
     }
 }
 
-/// For whoever forgot to close it, or could not.
+/// For a caller that forgot to close it, or could not.
 impl Drop for Sqlite {
     fn drop(&mut self) {
         self.close();

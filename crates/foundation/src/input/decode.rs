@@ -24,7 +24,7 @@ pub(super) struct Decoder {
     chunk: Vec<u8>,
     /// Bytes at the start of `chunk` that are read and not decoded: a character cut in two.
     held: usize,
-    /// What whoever hands the file in says it is.
+    /// The encoding that the submitter of the file names.
     named: Option<&'static Encoding>,
     mode: Mode,
 }

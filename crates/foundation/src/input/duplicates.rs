@@ -1,7 +1,7 @@
 //! Repeated keys within a file, in memory that does not grow with the file.
 //!
 //! Keys are hashed to 128 bits with a random key, so that two different ones never meet, in practice or by
-//! design of whoever wrote the file. The hashes are dealt into partitions that spill to an unlinked temporary
+//! design of the file's author. The hashes are dealt into partitions that spill to an unlinked temporary
 //! file. At the end each partition fits in memory, or is gone over several times for a share of its
 //! hashes each, and what repeats is dealt out again by row to come back in file order.
 //!

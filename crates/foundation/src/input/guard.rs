@@ -8,7 +8,7 @@
 //! one away again. What a spreadsheet shows as it is written needs none, nor do dates as `2026-03-05`, which are to be dates there.
 //!
 //! People edit our files before they hand them in: columns go, move, get other names, and whole files are saved as
-//! something else. So an apostrophe before such a character is taken off in any file: nobody means one, whoever wrote it.
+//! something else. So an apostrophe before such a character is taken off in any file: no author of a file means one.
 //! The one exception is a cell that also ends with an apostrophe, which is quoted; it stays as it is unless some column
 //! shows that the file is ours.
 //!

@@ -2,7 +2,7 @@
 //! sense.
 //!
 //! Nothing in such a file says how it is encoded, and a wrong guess changes names in silence. So a guess is only taken if
-//! what it makes of the text could be words, the reader says what the file was read as, and whoever hands it in can say it.
+//! the text it gives could be words, the reader says what the file was read as, and the submitter can name the encoding.
 
 mod words;
 
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_odd() {
+    fn implausible_text_is_odd() {
         for text in [
             "£ukasz",
             "Micha³",

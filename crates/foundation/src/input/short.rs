@@ -5,9 +5,9 @@
 //! ones have the blocks in other places.
 //!
 //! A row that has lost a cell in its middle, or its end, looks the same by itself: what follows would be taken for something
-//! else. So one row never shows that it is meant so, but only the rows around it do, and where they leave a doubt it stays
-//! as it is, for whoever knows the columns to refuse. A row that is short alone, or differs from the rows of its sixteen, is also
-//! held against the sorts of values that its columns held so far.
+//! else. So one row never shows that it is meant so; only the rows around it do. Where they leave a doubt, the row stays as it
+//! is, and the caller that knows the columns refuses it. A row that is short alone, or differs from the rows of its sixteen, is
+//! also held against the values that its columns held so far, by their sorts.
 //!
 //! Empty cells beyond the header do no harm, where a program ends all its rows so. A row that has fewer or more of them than the
 //! others may have lost a cell, or have a text with the delimiter in it that stands without quotes ([`uneven`]).

@@ -222,8 +222,8 @@ impl Read for Raw {
             Bytes::Reader(reader) => (reader.read(into)?, None),
             Bytes::File(file, before) => {
                 let read = file.read(into)?;
-                // The end is looked at closely, and so is a file that goes on where it had ended: whoever
-                // appends faster than we read would otherwise keep us for ever.
+                // The end is looked at closely, and so is a file that goes on where it had ended: a writer
+                // that appends faster than we read would otherwise keep us for ever.
                 let end = self.meter.bytes + read as u64;
                 let look = (read == 0 && !into.is_empty()) || end > before.len;
                 (read, look.then(|| Snapshot::of(file)).transpose()?.zip(Some(*before)))

@@ -80,7 +80,7 @@ impl Text {
         self.delimiter
     }
 
-    /// From now on cells may hold what looks like rows: whoever wrote the text quotes its cells rightly.
+    /// From now on cells may hold text that looks like rows: the writer of the text quotes its cells rightly.
     pub(super) fn trust_quotes(&mut self) {
         self.multiline = true;
     }

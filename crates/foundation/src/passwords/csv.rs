@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_is_read() {
+    fn written_rows_are_read_back() {
         let rows = [
             ("A-1", "a@x.example", "Qr#4"),
             ("B, \"the\" one", "b@x.example", "a,\"b\n"),

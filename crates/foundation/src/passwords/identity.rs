@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_identity_says_why_and_is_not_repeated() {
+    fn a_refused_identity_says_why_and_is_not_repeated() {
         let key = age::x25519::Identity::generate();
         let secret = key.to_string().expose_secret().to_owned();
         let read = |text: &str| Identities::from_text(text, "my-key.txt");

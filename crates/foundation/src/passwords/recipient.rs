@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_recipient_says_why_and_is_not_repeated() {
+    fn a_refused_recipient_says_why_and_is_not_repeated() {
         let key = age::x25519::Identity::generate();
         let public = key.to_public().to_string();
         assert_eq!(public.parse::<Recipient>().expect("a key").to_string(), public);

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_open_says_why() {
+    fn a_sealed_file_that_does_not_open_says_why() {
         let ((ada, to_ada), (_, to_bob), (eve, _)) = (pair(), pair(), pair());
         let sealed = Sealer::new([to_ada, to_bob])
             .expect("recipients")

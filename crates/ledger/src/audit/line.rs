@@ -129,7 +129,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(
+        fn a_written_line_is_read_back(
             seq: i64, at: i64, text in ".*", other in proptest::option::of(".*"),
             counts in proptest::option::of(prop_oneof![
                 Just("{\"applied\":1,\"total\":2}".to_owned()), Just("{ \"total\": 2}".to_owned()), ".*"

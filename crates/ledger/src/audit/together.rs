@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_any_job_is_part_of_the_hash() {
+    fn every_field_of_a_job_is_part_of_the_hash() {
         let records = recorded(&[entry(1, "a", "x"), entry(2, "a", "x")]);
         let [record] = records.as_slice() else {
             panic!("{records:?}")

@@ -18,8 +18,8 @@ pub struct FolderHold {
 }
 
 impl FolderHold {
-    /// The folder's row is locked and it is still served by whoever has this, or [`DbError::LeaseLost`]. First in every transaction
-    /// that changes files of a folder.
+    /// The folder's row is locked and the worker that has this hold still serves it, or [`DbError::LeaseLost`]. First in every
+    /// transaction that changes files of a folder.
     pub(super) fn check(&self, tx: &mut dyn Tx) -> Result<(), DbError> {
         let sql = format!(
             "SELECT 1 FROM folders WHERE id = $1 AND fence = $2 AND lease_owner = $3{}",
@@ -53,13 +53,13 @@ pub struct FolderRecord {
     pub served_by: Option<String>,
     /// Why nothing is taken until somebody releases it.
     pub held: Option<String>,
-    /// What is wrong with it, as whoever served it last has found.
+    /// What is wrong with it, as the worker that served it last has found.
     pub trouble: Option<String>,
     /// When it was last looked into.
     pub looked_at: Option<i64>,
     /// Files in `in/` that were not taken yet then.
     pub ready: u64,
-    /// How whoever served it last learned of new files.
+    /// How the worker that served it last learned of new files.
     pub watched: Option<String>,
 }
 
@@ -255,8 +255,8 @@ impl Ledger {
             .await
     }
 
-    /// Takes a folder to be served, unless somebody else does; or goes on with one. Whoever takes it over finds all of its open
-    /// files under the new fence.
+    /// Takes a folder to be served, unless another worker serves it; or goes on with one. A worker that takes it over finds all of
+    /// its open files under the new fence.
     pub async fn hold_folder(
         &self,
         id: &str,

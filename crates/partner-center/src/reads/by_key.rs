@@ -1,7 +1,7 @@
 //! Records by their keys.
 //!
 //! Partner Center gives no keys to go on from, so its list of customers is sorted by their GUIDs on this side (on disk, if
-//! it is long), as are the users of each. Whoever goes on behind a key reads the lists again, which takes few calls, and of
+//! it is long), as are the users of each. A reader that goes on behind a key reads the lists again, which takes few calls, and of
 //! the records only those behind it.
 
 use std::sync::Arc;

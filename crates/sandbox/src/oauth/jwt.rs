@@ -74,7 +74,7 @@ mod tests {
     use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 
     #[test]
-    fn what_is_signed_can_be_checked_with_the_public_key() {
+    fn a_signed_token_can_be_checked_with_the_public_key() {
         let signer = Signer::new().expect("a key");
         let token = signer.sign(&json!({ "tid": "x" })).expect("a token");
         let (said, _) = token.rsplit_once('.').expect("a signature");

@@ -123,7 +123,7 @@ fn ask(shared: &Shared, form: &TokenForm, client: &str, endpoint: &Endpoint, now
     };
     match form.get("grant_type") {
         "client_credentials" => Ok(asked(false, endpoint.partner(), "", "")),
-        // Whoever names a user is taken for that user: no password is known here.
+        // A client that names a user is taken for that user: no password is known here.
         "password" => {
             if form.get("username").is_empty() || form.get("password").is_empty() {
                 return Err(missing(

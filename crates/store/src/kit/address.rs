@@ -1,7 +1,7 @@
 //! Addresses of services: which may be called, and which are on this machine.
 //!
-//! They are parsed as whoever connects parses them, and compared by their parts: `http://127.0.0.1.example` and `http://localhost@example` begin as
-//! this machine's do and lead elsewhere.
+//! They are parsed as the client that connects parses them, and compared by their parts: `http://127.0.0.1.example` and
+//! `http://localhost@example` begin as this machine's do and lead elsewhere.
 
 use reqwest::Url;
 

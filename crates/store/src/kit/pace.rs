@@ -82,20 +82,20 @@ struct PacerState {
     turns: VecDeque<String>,
     waiting: HashMap<String, VecDeque<oneshot::Sender<Pass>>>,
     on_their_way: usize,
-    /// When one of those who wait wakes up and lets go whoever may.
+    /// When one of the waiting callers wakes up and lets go every call that may go.
     alarm: Option<Instant>,
     /// Whether limits are kept together with others just now.
     is_shared: bool,
 }
 
 impl PacerState {
-    /// Lets go whoever may; when somebody may next, if that is a matter of time.
+    /// Lets go every call that may go; when the next one may, if that is a matter of time.
     fn pump(&mut self, shared: &Arc<Shared>, now: Instant) -> Option<Instant> {
         let mut next: Option<Instant> = None;
         let mut passed_over = 0;
         while passed_over < self.turns.len() {
             if self.on_their_way >= shared.most {
-                // Whoever comes back lets the next one go.
+                // A call that comes back lets the next one go.
                 return None;
             }
             let Some(customer) = self.turns.pop_front() else { break };
@@ -138,14 +138,14 @@ impl PacerState {
     }
 }
 
-/// Somebody who waits, and perhaps has promised to wake up then; the promise is passed on when that somebody leaves.
+/// A caller that waits, and perhaps has promised to wake up then; the promise is passed on when that caller leaves.
 struct Waker {
     shared: Arc<Shared>,
     at: Option<Instant>,
 }
 
 impl Waker {
-    /// Lets go whoever may, and promises to wake up when somebody may next, unless another does.
+    /// Lets go every call that may go, and promises to wake up when the next one may, unless another caller does.
     fn look(&mut self) {
         let mut state = self.shared.state();
         if self.at.is_some() && state.alarm == self.at {
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_for_a_place_and_then_for_the_time_is_let_go() {
+    async fn a_call_that_waits_for_a_place_and_then_for_the_time_is_let_go() {
         let pacer = Pacer::new(1);
         let first = pacer.enter("a").await;
         let began = Instant::now();

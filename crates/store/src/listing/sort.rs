@@ -53,7 +53,7 @@ pub(super) fn sort(
         }
     }
     if !rows.is_empty() {
-        // Whoever takes no more has what it wants.
+        // A consumer that takes no more has what it wants.
         let _ = out.blocking_send(rows);
     }
     Ok(())

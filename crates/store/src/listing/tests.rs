@@ -142,7 +142,7 @@ async fn rows_before_an_error_are_passed_on_and_rows_after_the_last_are_ignored(
 }
 
 #[tokio::test]
-async fn what_may_not_be_read_counts_for_no_row() {
+async fn an_unreadable_customer_counts_for_no_row() {
     let missed = |number: u64| {
         let what = Missed {
             customer: String::new(),

@@ -1,10 +1,10 @@
 //! The intents of a chunk's rows: what their steps are about to do, before it is done, and what it came to.
 //!
-//! The service cannot be told to take calls from nobody but the holder of the chunk's lease. So it is looked up right before each call whether that
-//! is held ([`Steps::hold`]): a worker that was stopped, or starved, sends nothing when it goes on.
+//! The service cannot be told to take calls only from the holder of the chunk's lease. So the worker looks up right before each call
+//! whether it holds the lease ([`Steps::hold`]): a worker that was stopped, or starved, sends nothing when it goes on.
 //!
 //! The runner gives a session the steps of each row. What a step finds and leaves, its image, is the store's own text here;
-//! whoever takes the row back is given it again.
+//! an undo of the row is given it again.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard};

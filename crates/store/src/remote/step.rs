@@ -80,7 +80,7 @@ impl<F: Display> Display for CallFailure<F> {
 /// What an answer means for the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerClass {
-    /// It came too often. Whoever sends has waited, or waits before the next call.
+    /// It came too often. The sender has waited, or waits before the next call.
     Throttled,
     /// The service is out of order; the call may have taken effect.
     Unavailable,

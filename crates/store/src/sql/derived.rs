@@ -1,6 +1,6 @@
 //! Counts that follow from other records: a customer's `user_count` from its users, the `assigned` seats of a SKU from the
-//! licences of the customer's users. Whoever changes users keeps them; here they are held against what they follow from, and
-//! fixed.
+//! licences of the customer's users. Every transaction that changes users keeps them up to date; here they are held against what
+//! they follow from, and fixed.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -183,7 +183,7 @@ pub(super) fn count_assigned(tx: &mut dyn Tx, skus: &[(i64, String)]) -> Result<
     tx.exec_each(&sql, &params).map(drop)
 }
 
-/// Counts anew under the locks of the customers, as whoever changes users holds them.
+/// Counts anew under the locks of the customers, as a transaction that changes users holds them.
 fn fix_counts_of(tx: &mut dyn Tx, customers: &[i64]) -> Result<Fixed, DbError> {
     let ids: Vec<Value> = customers.iter().map(|id| (*id).into()).collect();
     let places: Vec<String> = (1..=ids.len()).map(|place| format!("${place}")).collect();

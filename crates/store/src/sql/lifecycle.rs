@@ -17,7 +17,7 @@ use tenantry_ledger::Ledger;
 /// A password given this recently, also a new user's first one, is not replaced unasked: its user may have it by now.
 const RECENT_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
-/// What people know a user by. A name can pass to somebody else between a plan and its application, so whoever is
+/// What people know a user by. A name can pass to another user between a plan and its application, so the user that is
 /// deleted or brought back is part of what the plan says.
 fn person(user: &Record) -> impl Iterator<Item = (&'static str, &str)> {
     // The row says whose and which; licences are told by name; the rest is nothing that is shown.

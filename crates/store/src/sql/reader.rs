@@ -1,8 +1,8 @@
 //! Reads what a database holds, as [records](crate::reader).
 //!
 //! A list is one snapshot, which the database filters and sorts. Records by key come page by page, each as it is when it is
-//! asked for, since whoever copies them takes its time: first keys and versions, and then what is not
-//! [known](crate::reader::KnownVersions) in its version.
+//! asked for, since a caller that copies them takes its time: first keys and versions, and then the records that are not
+//! [known](crate::reader::KnownVersions) in their version.
 
 mod by_key;
 mod listed;

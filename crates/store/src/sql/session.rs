@@ -291,8 +291,8 @@ impl<'t> UnitOfWork<'t> {
         self.images.push((self.job, image));
     }
 
-    /// Writes what was carried out. The images that rows of each job have left are for whoever closes it, and are written
-    /// unless that is for it to do.
+    /// Writes what was carried out. The images that rows of each job have left are for the caller that closes it, and are written
+    /// here unless that caller writes them.
     pub(super) fn write(self, writes_images: bool) -> Result<Vec<(i64, RowImage)>, DbError> {
         for ((order, _, sql), params) in self.writes {
             let otherwise = match order {

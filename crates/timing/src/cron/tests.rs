@@ -136,7 +136,7 @@ fn the_29th_of_february_comes_even_across_2100() {
 }
 
 #[test]
-fn what_never_comes_is_refused() {
+fn a_time_that_never_comes_is_refused() {
     for text in [
         "0 0 30 2 *",
         "0 0 31 4,6 *",
@@ -150,7 +150,7 @@ fn what_never_comes_is_refused() {
 }
 
 #[test]
-fn what_others_take_is_refused_with_what_to_write() {
+fn a_foreign_form_is_refused_with_what_to_write() {
     let says = |text: &str, words: &str| {
         let told = told(text);
         assert!(told.contains(words), "`{text}`: no `{words}` in: {told}");

@@ -70,7 +70,7 @@ fn whether_it_is_another_one_each_time() {
 }
 
 #[test]
-fn what_is_no_placeholder_is_told_with_the_nearest() {
+fn an_unknown_placeholder_is_told_with_the_nearest() {
     assert!(
         told("/srv/{dat}.csv").contains("`{dat}`: expected one of `{date}`"),
         "{}",
@@ -93,7 +93,7 @@ fn what_is_no_placeholder_is_told_with_the_nearest() {
 
 proptest! {
     #[test]
-    fn what_is_taken_makes_a_path(text in "[/a-z{}:%+YmdH*0-9.-]{1,40}") {
+    fn an_accepted_template_makes_a_path(text in "[/a-z{}:%+YmdH*0-9.-]{1,40}") {
         if let Ok(template) = PathTemplate::of_file(&text) {
             let place = template.place(NIGHT, "s");
             prop_assert!(!place.name.is_empty());

@@ -64,7 +64,7 @@ fn a_clock_time_in_a_repeated_hour_is_due_the_first_time() {
     let nightly = timing("30 2 * * *", BERLIN);
     let expected = ["2026-10-25T02:30/1 = 10-25 02:30 +02:00"];
     assert_eq!(due(&nightly, "2026-10-24T12:00:00Z", "2026-10-25T12:00:00Z"), expected);
-    // Whoever looks between the two finds no second one.
+    // A look between the two finds no second one.
     assert_eq!(due(&nightly, "2026-10-25T00:30:00Z", "2026-10-25T12:00:00Z"), [""; 0]);
     assert_eq!(
         due(&nightly, "2026-10-25T00:29:59.9Z", "2026-10-25T12:00:00Z"),

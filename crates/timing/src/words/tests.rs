@@ -132,7 +132,7 @@ fn expressions_in_words() {
 }
 
 #[test]
-fn what_may_be_meant_otherwise_is_warned_of() {
+fn an_ambiguous_timing_is_warned_of() {
     let told = |text: &str| warnings(&timing(text)).join("\n");
     assert_eq!(
         told("0 0 13 * 5"),

@@ -53,7 +53,7 @@ fn files_that_are_being_written_are_left_alone() {
 }
 
 #[test]
-fn what_is_shown_names_one_file_in_one_line() {
+fn a_shown_name_means_one_file_in_one_line() {
     let show = |bytes: &[u8]| shown(OsStr::from_bytes(bytes));
     assert_eq!(show("Köln.csv".as_bytes()), "Köln.csv");
     assert_eq!(show(b"a\nb\\n.csv"), "a\\nb\\\\n.csv");

@@ -70,7 +70,7 @@ fn files_are_taken_in_the_order_of_their_names_once_each() {
 }
 
 #[test]
-fn what_is_asked_for_is_handed_out_and_the_rest_stays_in_line() {
+fn requested_files_are_handed_out_and_the_rest_stay_in_line() {
     let mut drop = Drop::new(&[]);
     for at in 0..10 {
         drop.put(&format!("{at}.csv"), "a\n");

@@ -115,7 +115,7 @@ fn down_for_a_day_every_minute() {
 }
 
 #[test]
-fn what_was_missed_is_made_up_for_within_the_window_only() {
+fn a_missed_time_is_made_up_for_within_the_window_only() {
     let times = Every(DAY);
     let late = |hours| {
         told(&look(

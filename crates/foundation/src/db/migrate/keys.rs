@@ -126,7 +126,7 @@ fn number_twins(tx: &mut dyn Tx, of: &KeyColumn, what: &str) -> Result<(), DbErr
             .map(|row| row.text(2))
             .collect::<Result<Vec<_>, _>>()?;
         tracing::warn!(
-            "{} are one {what} by now; both are kept, and whoever they belong to has to be named otherwise",
+            "{} are one {what} by now; both are kept, and their customers have to be named otherwise",
             texts.join(" and ")
         );
         for (number, row) in of_one_key.iter().enumerate().skip(1) {

@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ours_is_taken_out_and_the_rest_left() {
+    fn our_parameters_are_taken_out_and_the_rest_left() {
         let url = "postgres://ada:S?x&sslmode=disable@db.example:7/d?sslcert=c%20c&application_name=a%26b&sslkey=k&passfile=p&schema=s";
         let address = PgAddress::parse(url).expect("an address");
         assert_eq!(address.config.get_password(), Some(&b"S?x&sslmode=disable"[..]));
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_by_name() {
+    fn a_senseless_parameter_is_refused_by_name() {
         for (rest, told) in [
             ("db/x?sslmode=S3CRET", "`sslmode`"),
             ("db/x?sslmode=allow", "`sslmode`"),

@@ -23,7 +23,7 @@ pub(super) fn password(path: &Path, server: &Server, database: &str, user: &str)
     Ok(text.lines().find_map(|line| of_line(line, wanted)))
 }
 
-/// No group is let in here, whoever the owner is.
+/// No group is let in here, no matter which user owns the file.
 fn check_owners_alone(path: &Path) -> Result<(), String> {
     #[cfg(unix)]
     {

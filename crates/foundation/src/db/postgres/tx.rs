@@ -116,7 +116,7 @@ impl PgTx {
             self.forget_statements();
         }
         if !write {
-            // Whoever uses the connection next comes after it, and it has nothing to tell.
+            // The next user of the connection comes after it, and it has nothing to tell.
             let client = &self.connected.client;
             self.runtime.block_on(poll_once(client.batch_execute("COMMIT")));
             self.begun = false;
@@ -190,7 +190,7 @@ impl PgTx {
     }
 
     /// Takes locks. The server waits for them no longer than a transaction may be quiet, so that a program that is stopped
-    /// meanwhile is not given them afterwards; whoever is still there asks again, for `lock_wait` in all.
+    /// meanwhile is not given them afterwards. A program that still runs asks again, for `lock_wait` in all.
     fn wait_for(&mut self, text: &str, params: &[&(dyn ToSql + Sync)]) -> Result<(), DbError> {
         let statement = self.statement(text)?;
         let (lock_wait, client) = (self.options.lock_wait, Arc::clone(&self.connected.client));

@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_stopped_worker_has_in_hand_ends_within_two_leases() {
+    fn transactions_of_a_stopped_worker_end_within_two_leases() {
         // As `config/default.toml` has them: `ledger.idle_transaction`, `worker.chunk_rows`, `worker.lease`. One chunk is in a
         // COPY, and another has just been given its locks.
         let idle = Duration::from_secs(2);

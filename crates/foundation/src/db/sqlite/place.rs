@@ -1,7 +1,7 @@
 //! The file of an SQLite database: opening connections to it, and noticing that another file has taken its place.
 //!
-//! SQLite keeps the file that it opened even when its name is removed or comes to mean another file. Whatever were
-//! written then would be gone with the last process that has it open, so whoever writes or reads asks first.
+//! SQLite keeps the file that it opened even when its name is removed or comes to mean another file. Anything
+//! written then would be gone with the last process that has it open, so writers and readers ask first.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;

@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_some_spreadsheet_takes_for_something_else_is_known() {
+    fn a_cell_that_some_spreadsheet_changes_is_known() {
         for cell in [
             "00123",
             "0155",

@@ -481,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_leaves_the_number_as_it_is() {
+    fn an_unknown_format_leaves_the_number_as_it_is() {
         for (code, value) in [
             ("0.00E+x", 12_345.0),
             ("d/m/yyyy", 5.0),

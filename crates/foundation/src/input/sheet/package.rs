@@ -21,7 +21,7 @@ use super::weigh::{Scales, Unfit};
 
 /// A workbook has some dozen parts, one with many pictures some thousand.
 const MOST_PARTS: usize = 20_000;
-/// Whoever looks for the right one looks into each.
+/// A person who looks for the right one looks into each.
 const MOST_SHEETS: usize = 1000;
 
 /// Looks into the archive. Says what is hidden in each sheet, by its name.

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_older_is_forgotten() {
+    async fn older_calls_are_forgotten() {
         let began = Instant::now();
         let mut recent = Recent::new(began);
         let at = |seconds| began + Duration::from_secs(seconds);

@@ -313,7 +313,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_searched_for_stands_for_itself() {
+    fn a_search_text_stands_for_itself() {
         assert_eq!(escaped("100%_!"), "100!%!_!!");
     }
 }

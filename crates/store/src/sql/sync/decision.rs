@@ -145,7 +145,7 @@ impl Deciding<'_> {
         let mut sql =
             "SELECT source, part, version FROM copies WHERE origin = $1 AND object = $2 AND local = $3".to_owned();
         if self.step == SyncStep::Users {
-            // Whoever has a user's name is a user of the same customer.
+            // The holder of a user's name is a user of the same customer.
             params.push(owner.into());
             sql.push_str(" AND owner = $4");
         }

@@ -133,7 +133,7 @@ pub(super) struct KnownRecords {
 impl KnownRecords {
     /// The records here that the wanted ones are copied to, or that have their identity.
     pub(super) fn load(tx: &mut dyn Tx, object: Object, wanted: &[WantedCopy<'_>]) -> Result<Self, DbError> {
-        // Seats have no id of their own: whoever holds the SKU is the copy.
+        // Seats have no id of their own: the record that holds the SKU is the copy.
         if object == Object::Seats {
             return Self::of_seats(tx, wanted);
         }

@@ -122,7 +122,7 @@ async fn workers_keep_a_limit_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_cannot_reach_the_board_goes_on_alone() {
+async fn a_worker_that_cannot_reach_the_board_goes_on_alone() {
     let board = Arc::new(Board::default());
     board.is_away.store(true, Ordering::Relaxed);
     let (used, _) = three(&board).await;
