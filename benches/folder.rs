@@ -4,7 +4,8 @@
 //!     cargo bench --bench folder -- [--only rate|scan] [--files 10000] [--rounds 3] [--many 100000]
 //!
 //! - `rate`: one-row files that lie in `in/` already, until each lies in `done/` with its results, by one worker; the reference is
-//!   what a worker makes of the same jobs in the inbox, on the same servers, in the same run.
+//!   the rate of a worker with the same jobs in the inbox, on the same servers, in the same run. Beside it, a bare loop on two threads reads, moves
+//!   and writes the same files and records nothing: its time and the inbox's together are what the folder's is held against.
 //! - `scan`: how long it takes until the first of very many files is in `done/`, what the worker's memory comes to until thousands of
 //!   them are, and what looking through the folder costs when nothing is to be taken.
 
@@ -39,6 +40,8 @@ const WORLD: World = World {
 };
 /// Files put away before the memory of very many is read last.
 const SOME: usize = 5_000;
+/// Files put on disk together, as a worker does it.
+const TOGETHER: usize = 500;
 /// How long a folder is looked at that nothing is taken from.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -87,7 +90,7 @@ async fn rate(servers: &Servers, files: usize, rounds: usize) {
     // Removed when all is measured: on ext4 a process that creates files looks at each file removed in the last minutes.
     let mut places = Vec::new();
     for on in [On::Postgres, On::Sqlite] {
-        let (mut dropped, mut sent) = (Vec::new(), Vec::new());
+        let (mut dropped, mut sent, mut bare) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..rounds {
             let place = Dropping::new(servers, on).await;
             place.put(files);
@@ -100,17 +103,23 @@ async fn rate(servers: &Servers, files: usize, rounds: usize) {
             assert!(place.worker(&["--drain"], true).0.wait().unwrap().success());
             sent.push(files as f64 / began.elapsed().as_secs_f64());
             place.is_done(files).await;
+            place.put(files);
+            bare.push(files as f64 / place.moved_and_written(files));
             places.push(place);
             println!(
-                "{files} files of one row on {on:?}: {:.0} files/s; the same over the inbox: {:.0} jobs/s",
+                "{files} files of one row on {on:?}: {:.0} files/s; the same over the inbox: {:.0} jobs/s; files alone: {:.0} files/s",
                 dropped.last().unwrap(),
-                sent.last().unwrap()
+                sent.last().unwrap(),
+                bare.last().unwrap()
             );
         }
-        let (dropped, sent) = (median(dropped), median(sent));
+        let (dropped, sent, bare) = (median(dropped), median(sent), median(bare));
+        let both = 1.0 / (1.0 / sent + 1.0 / bare);
         println!(
-            "on {on:?}: median {dropped:.0} files/s, inbox {sent:.0} jobs/s, ratio {:.2}",
-            dropped / sent
+            "on {on:?}: median {dropped:.0} files/s, inbox {sent:.0} jobs/s, ratio {:.2}; files alone {bare:.0} files/s, \
+             with the inbox {both:.0} files/s, ratio {:.2}",
+            dropped / sent,
+            dropped / both
         );
     }
 }
@@ -261,6 +270,38 @@ impl Dropping {
         assert_eq!(self.shelved(), files);
         self.is_done(files).await;
         took
+    }
+
+    /// Does with the files of `in/` what a worker does, on two threads, and nothing else. How long that takes.
+    fn moved_and_written(&self, files: usize) -> f64 {
+        let (working, done) = (self.path("drop/working"), self.path("drop/done/by-hand"));
+        std::fs::create_dir_all(&working).unwrap();
+        std::fs::create_dir_all(&done).unwrap();
+        let handle = |number: usize| {
+            let name = format!("file{number}.csv");
+            let (from, directory) = (self.path("drop/in").join(&name), working.join(number.to_string()));
+            std::fs::create_dir(&directory).unwrap();
+            std::fs::rename(from, directory.join(&name)).unwrap();
+            std::fs::read(directory.join(&name)).unwrap();
+            std::fs::write(directory.join("results.csv"), [b'r'; 191]).unwrap();
+            std::fs::write(directory.join("receipt.json"), [b'j'; 892]).unwrap();
+            directory
+        };
+        let half = |numbers: std::ops::Range<usize>| {
+            for portion in numbers.collect::<Vec<_>>().chunks(TOGETHER) {
+                let handled: Vec<PathBuf> = portion.iter().map(|number| handle(*number)).collect();
+                rustix::fs::syncfs(std::fs::File::open(&working).unwrap()).unwrap();
+                for directory in handled {
+                    std::fs::rename(&directory, done.join(directory.file_name().unwrap())).unwrap();
+                }
+            }
+        };
+        let began = Instant::now();
+        std::thread::scope(|threads| {
+            threads.spawn(|| half(0..files / 2));
+            half(files / 2..files);
+        });
+        began.elapsed().as_secs_f64()
     }
 
     async fn is_done(&self, jobs: usize) {

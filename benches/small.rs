@@ -1,12 +1,13 @@
 //! Jobs of one row and of ten, as other programs hand them in over the Redis inbox, up to their recorded results.
 //!
-//!     cargo bench --bench small -- [--only backlog|latency|rows|size] [--jobs 20000] [--rounds 3]
+//!     cargo bench --bench small -- [--only backlog|latency|rows|size] [--jobs 60000] [--rounds 3]
 //!
 //! Beside it, on the same servers, `BullMQ` does what it would for the same: a transaction per job that changes the row and records
 //! the result, 50 at a time, with Redis' file synced every second. It is installed from npm; without it the ratio is not told.
 //!
 //! - `backlog`: jobs that have been sent already, with one, two and four workers on PostgreSQL and one on SQLite.
-//! - `latency`: 100 jobs a second, from sending one to its reply.
+//! - `latency`: 100 jobs a second, from sending one to its reply. A reply comes after a commit, so the disk alone is measured before
+//!   and after it at the same pace.
 //! - `rows`: `bulk-add-users` with ten rows a job.
 //! - `size`: bytes that an ended job takes in the ledger.
 
@@ -21,6 +22,7 @@ mod office;
 mod reference;
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
@@ -45,6 +47,8 @@ const WORLD: World = World {
 /// Jobs whose latency is taken, at [`PACE`].
 const LATENCIES: usize = 1_500;
 const PACE: Duration = Duration::from_millis(10);
+/// Blocks put on disk to see how long one takes.
+const SYNCS: usize = 500;
 const ROWS: usize = 10;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,7 +71,7 @@ fn main() {
             .cloned()
     };
     let number = |name: &str, default: usize| after(name).and_then(|text| text.parse().ok()).unwrap_or(default);
-    let (jobs, rounds) = (number("--jobs", 20_000), number("--rounds", 3));
+    let (jobs, rounds) = (number("--jobs", 60_000), number("--rounds", 3));
     let only = after("--only").unwrap_or_default();
     let wanted = |name: &str| only.is_empty() || only == name;
     tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -84,7 +88,9 @@ fn main() {
         }
         if wanted("latency") {
             for on in [On::Postgres, On::Sqlite] {
+                disk_alone();
                 latency(&servers, on).await;
+                disk_alone();
             }
         }
         if wanted("rows") {
@@ -211,19 +217,43 @@ async fn latency(servers: &Servers, on: On) {
         .await
         .unwrap()
         .unwrap();
-    let mut took: Vec<f64> = sent
+    let took: Vec<f64> = sent
         .iter()
         .map(|(entry, at)| came[entry].duration_since(*at).as_secs_f64() * 1_000.0)
         .collect();
-    took.sort_by(f64::total_cmp);
-    let at = |share: f64| took[(took.len() as f64 * share) as usize];
     println!(
-        "from sending to the reply at {} jobs/s on {on:?}: p50 {:.1} ms, p99 {:.1} ms, at most {:.1} ms",
+        "from sending to the reply at {} jobs/s on {on:?}: {}",
         1_000 / PACE.as_millis(),
+        spread(took)
+    );
+}
+
+/// How long it takes to put a block on disk, at the pace of the jobs.
+fn disk_alone() {
+    let mut file = tempfile::tempfile().unwrap();
+    let block = [7; 8_192];
+    let mut took = Vec::with_capacity(SYNCS);
+    for _ in 0..SYNCS {
+        let began = Instant::now();
+        file.write_all(&block).unwrap();
+        file.sync_data().unwrap();
+        let elapsed = began.elapsed();
+        took.push(elapsed.as_secs_f64() * 1_000.0);
+        std::thread::sleep(PACE.saturating_sub(elapsed));
+    }
+    println!("the disk alone, a block of {} bytes: {}", block.len(), spread(took));
+}
+
+/// How milliseconds are spread.
+fn spread(mut took: Vec<f64>) -> String {
+    took.sort_by(f64::total_cmp);
+    let at = |share: f64| took[((took.len() as f64 * share) as usize).min(took.len() - 1)];
+    format!(
+        "p50 {:.1} ms, p99 {:.1} ms, at most {:.1} ms",
         at(0.5),
         at(0.99),
-        took.last().unwrap()
-    );
+        at(1.0)
+    )
 }
 
 /// Ids and fields.

@@ -36,6 +36,7 @@ pub use read::{AuditStep, AuditWalk};
 pub(super) use read::{known_job, of_one};
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use super::job::to_json;
 use super::{Actor, Counts, EndedJob, JobId};
@@ -285,18 +286,21 @@ fn hash(fields: &[Option<&str>]) -> String {
 
 /// SHA-256 of fields after a word that says what they are, written as [above](self#what-is-hashed).
 pub(super) fn hash_of(what: &str, fields: &[Option<&str>]) -> String {
-    let mut meter = StreamHasher::default();
+    let length: usize = fields.iter().flatten().map(|text| text.len()).sum();
+    let mut written = String::with_capacity(what.len() + length + 8 * (fields.len() + 1));
     for field in [Some(what)].iter().chain(fields) {
         match field {
             Some(text) => {
-                meter.pass(format!("{}:", text.len()).as_bytes());
-                meter.pass(text.as_bytes());
-                meter.pass(b",");
+                let _ = write!(written, "{}:", text.len());
+                written.push_str(text);
+                written.push(',');
             }
-            None => meter.pass(b"-,"),
+            None => written.push_str("-,"),
         }
     }
-    meter.sha256().as_str().to_owned()
+    let mut hasher = StreamHasher::default();
+    hasher.pass(written.as_bytes());
+    hasher.sha256().as_str().to_owned()
 }
 
 /// Records `entry` in the caller's transaction. Last in it, see [above](self#locks).

@@ -2,7 +2,7 @@
 
 use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
 use super::chunk_state::ChunkState;
-use super::digest;
+use super::digest::{self, ClosedChunk};
 use super::images::RowImage;
 use super::intents::HANDED_OUT;
 use super::rows::{RowWait, record_outcomes, record_outcomes_of};
@@ -59,6 +59,10 @@ pub fn close_all(
     limit: Option<ErrorLimit>,
     now: i64,
 ) -> Result<EndedJobs, DbError> {
+    let done = || chunks.iter().filter(|(_, closing)| closing.waits.is_empty());
+    forget_implied(tx, done().map(|(claim, _)| *claim))?;
+    let closed: Vec<ClosedChunk<'_>> = done().map(|(claim, closing)| ClosedChunk { claim, closing }).collect();
+    let mut digests = digest::of_closed(tx, &closed)?.into_iter();
     let mut outcomes = Vec::new();
     let mut ends = Vec::with_capacity(chunks.len());
     let mut counts = CountsByJob::new();
@@ -67,11 +71,11 @@ pub fn close_all(
         let waiting = closing.waits.len() as u64;
         let unnamed = claim.pending - closing.outcomes.len() as u64 - waiting;
         let end = if waiting == 0 {
-            PartEnd::Done
+            PartEnd::Done(digests.next().flatten())
         } else {
             PartEnd::Waiting(closing.next_look)
         };
-        ends.push((*claim, end, waiting, digest_of(claim, closing)));
+        ends.push((*claim, end, waiting));
         let count = counts.entry(claim.job).or_default();
         count.add(tally(&closing.outcomes, unnamed), u64::from(waiting == 0));
     }
@@ -81,29 +85,10 @@ pub fn close_all(
             record_waits(tx, claim, &closing.waits, now)?;
         }
     }
-    set_ends(tx, &ends)?;
+    set_ends(tx, ends)?;
     fence::leave(tx, &chunks.iter().map(|(claim, _)| *claim).collect::<Vec<_>>())?;
     let worker = chunks.first().map_or("", |(claim, _)| claim.owner.as_str());
     finish(tx, &counts, worker, limit, now)
-}
-
-/// The hash over a chunk's rows.
-enum RowsDigest {
-    /// All of them have ended now.
-    Known(Option<String>),
-    /// Some have before.
-    ToBeRead,
-}
-
-fn digest_of(claim: &Claim, closing: &Closing) -> RowsDigest {
-    let is_whole = claim.pending == claim.rows && !claim.waited && closing.waits.is_empty();
-    if !is_whole {
-        return RowsDigest::ToBeRead;
-    }
-    RowsDigest::Known(digest::of_chunk(
-        closing.outcomes.iter().collect(),
-        closing.images.iter().collect(),
-    ))
 }
 
 /// As [`close`] for the part of a chunk that was tried; the rest is tried next. Every row of the part is named: an outcome, or
@@ -119,13 +104,15 @@ pub fn close_part(
     note_waits(tx, claim, &closing.waits, now)?;
     let pending = claim.pending - closing.outcomes.len() as u64;
     let end = if pending == 0 {
-        PartEnd::Done
+        forget_implied(tx, std::iter::once(claim))?;
+        let last = claim.first_row + claim.rows - 1;
+        PartEnd::Done(digest::read_back(tx, claim.job, claim.first_row, last)?)
     } else if fence::pending_rows(tx, claim)?.is_empty() {
         PartEnd::Waiting(closing.next_look)
     } else {
         PartEnd::Next(claim.trial.passed())
     };
-    set_ends(tx, &[(claim, end, pending, RowsDigest::ToBeRead)])?;
+    set_ends(tx, vec![(claim, end, pending)])?;
     fence::leave(tx, &[claim])?;
     let mut count = Count::default();
     count.add(tally(&closing.outcomes, 0), u64::from(pending == 0));
@@ -138,54 +125,52 @@ pub fn close_part(
 pub const IMPLIED: &str = "implied";
 
 /// What follows for a chunk once some of its rows are over.
-#[derive(Clone, Copy)]
 enum PartEnd {
-    Done,
+    /// All are over, and this is the hash over them.
+    Done(Option<String>),
     /// All that is left waits, to be looked at then.
     Waiting(i64),
     /// Others are tried next.
     Next(Trial),
 }
 
+/// What was done of chunks in parts they say themselves once they are done, as if it had been done at once.
+fn forget_implied<'c>(tx: &mut dyn Tx, done: impl Iterator<Item = &'c Claim>) -> Result<(), DbError> {
+    let in_parts = done.filter(|claim| claim.pending < claim.rows);
+    let params = in_parts.map(|claim| {
+        vec![
+            claim.job.into(),
+            claim.first_row.into(),
+            (claim.first_row + claim.rows).into(),
+            IMPLIED.into(),
+        ]
+    });
+    tx.send_all(
+        "DELETE FROM row_outcomes WHERE job = $1 AND row >= $2 AND row < $3 AND code = $4",
+        params.collect(),
+    )
+}
+
 /// Ends the work on chunks: how, and with how many rows pending.
-fn set_ends(tx: &mut dyn Tx, ends: &[(&Claim, PartEnd, u64, RowsDigest)]) -> Result<(), DbError> {
+fn set_ends(tx: &mut dyn Tx, ends: Vec<(&Claim, PartEnd, u64)>) -> Result<(), DbError> {
     let mut params = Vec::with_capacity(ends.len());
-    for (claim, end, pending, known) in ends {
-        // What was done of it in parts the chunk says now, as if it had been done at once.
-        if matches!(end, PartEnd::Done) && claim.pending < claim.rows {
-            tx.send(
-                "DELETE FROM row_outcomes WHERE job = $1 AND row >= $2 AND row < $3 AND code = $4",
-                &[
-                    claim.job.into(),
-                    claim.first_row.into(),
-                    (claim.first_row + claim.rows).into(),
-                    IMPLIED.into(),
-                ],
-            )?;
-        }
-        let digest = match (end, known) {
-            (PartEnd::Done, RowsDigest::Known(known)) => known.clone(),
-            (PartEnd::Done, RowsDigest::ToBeRead) => {
-                digest::read_back(tx, claim.job, claim.first_row, claim.first_row + claim.rows - 1)?
-            }
-            _ => None,
-        };
+    for (claim, end, pending) in ends {
         let steps = match end {
-            PartEnd::Done if claim.parameters.store.is_some() => {
+            PartEnd::Done(_) if claim.parameters.store.is_some() => {
                 digest::of_steps(tx, claim.job, claim.first_row, claim.first_row + claim.rows - 1)?
             }
             _ => None,
         };
-        let (state, not_before, trial) = match *end {
-            PartEnd::Done => (ChunkState::Done, 0, Trial::default()),
-            PartEnd::Waiting(next_look) => (ChunkState::Waiting, next_look, Trial::default()),
-            PartEnd::Next(trial) => (ChunkState::Queued, 0, trial),
+        let (state, not_before, trial, digest) = match end {
+            PartEnd::Done(digest) => (ChunkState::Done, 0, Trial::default(), digest),
+            PartEnd::Waiting(next_look) => (ChunkState::Waiting, next_look, Trial::default(), None),
+            PartEnd::Next(trial) => (ChunkState::Queued, 0, trial, None),
         };
         params.push(vec![
             claim.job.into(),
             claim.chunk.into(),
             state.as_str().into(),
-            (*pending).into(),
+            pending.into(),
             not_before.into(),
             trial.failures.into(),
             trial.suspects.into(),

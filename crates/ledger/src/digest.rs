@@ -8,11 +8,12 @@
 //! by these. They are let go of with the rows (`spool.retention`), long before the rest; so the hash over a chunk's steps is kept by itself, too, and
 //! stands for them from then on. That it was not replaced shows the chunk's hash, of which it is a part.
 
-use super::RowOutcome;
 use super::audit::{self, hash_of};
+use super::closing::Closing;
 use super::images::{COLUMNS, RowImage};
 use super::rows::BETWEEN;
-use tenantry_foundation::db::{DbError, Row, Tx};
+use super::{Claim, Outcome, RowOutcome};
+use tenantry_foundation::db::{DbError, Row, Tx, Value};
 
 /// Digits of a hash over rows.
 const DIGITS: usize = 32;
@@ -48,23 +49,116 @@ pub(super) fn of_chunk(mut outcomes: Vec<&RowOutcome>, mut images: Vec<&RowImage
     Some(hash)
 }
 
-/// The same for rows `first` to `last` of a job, as they are recorded.
+/// A chunk that is being closed, and how the rows ended that were pending. Their images are recorded, and their outcomes not yet.
+pub(super) struct ClosedChunk<'c> {
+    pub(super) claim: &'c Claim,
+    pub(super) closing: &'c Closing,
+}
+
+impl ClosedChunk<'_> {
+    fn range(&self) -> [Value; 3] {
+        let Claim {
+            job, first_row, rows, ..
+        } = self.claim;
+        range(*job, *first_row, first_row + rows - 1)
+    }
+
+    /// Whether rows have ended in earlier transactions.
+    fn has_earlier(&self) -> bool {
+        self.claim.pending < self.claim.rows
+    }
+
+    /// Whether there may be images from earlier transactions, given the outcomes of these. A row of a database that was refused, or failed, has
+    /// left none.
+    fn may_have_earlier_images(&self, earlier: &[RowOutcome]) -> bool {
+        let is_nothing = |one: &RowOutcome| matches!(one.outcome, Outcome::Rejected | Outcome::Failed);
+        let is_without = earlier.len() as u64 == self.claim.rows - self.claim.pending && earlier.iter().all(is_nothing);
+        let is_elsewhere = self.claim.parameters.store.is_some() && self.has_earlier();
+        self.claim.waited || is_elsewhere || !is_without
+    }
+}
+
+/// The hashes over the rows of chunks that are being closed. What came of earlier transactions is read, of all chunks together.
+pub(super) fn of_closed(tx: &mut dyn Tx, chunks: &[ClosedChunk<'_>]) -> Result<Vec<Option<String>>, DbError> {
+    let with_earlier = chunks.iter().filter(|chunk| chunk.has_earlier());
+    let mut earlier = outcomes_of(tx, with_earlier.map(ClosedChunk::range))?.into_iter();
+    let earlier: Vec<Vec<RowOutcome>> = chunks
+        .iter()
+        .map(|chunk| {
+            chunk
+                .has_earlier()
+                .then(|| earlier.next())
+                .flatten()
+                .unwrap_or_default()
+        })
+        .collect();
+    let with_images = chunks.iter().zip(&earlier);
+    let is_read: Vec<bool> = with_images
+        .map(|(chunk, earlier)| chunk.may_have_earlier_images(earlier))
+        .collect();
+    let read = chunks.iter().zip(&is_read).filter(|(_, is_read)| **is_read);
+    let mut read = images_of(tx, read.map(|(chunk, _)| chunk.range()))?.into_iter();
+    let hashes = chunks
+        .iter()
+        .zip(&earlier)
+        .zip(is_read)
+        .map(|((chunk, earlier), is_read)| {
+            let read = is_read.then(|| read.next()).flatten();
+            let outcomes = earlier.iter().chain(&chunk.closing.outcomes).collect();
+            of_chunk(
+                outcomes,
+                read.as_ref().unwrap_or(&chunk.closing.images).iter().collect(),
+            )
+        });
+    Ok(hashes.collect())
+}
+
+/// The hash over rows `first` to `last` of a job, as they are recorded.
 pub(super) fn read_back(tx: &mut dyn Tx, job: i64, first: u64, last: u64) -> Result<Option<String>, DbError> {
-    let range = [job.into(), first.into(), last.into()];
+    let outcomes = outcomes_of(tx, std::iter::once(range(job, first, last)))?;
+    let images = images_of(tx, std::iter::once(range(job, first, last)))?;
+    Ok(of_chunk(
+        outcomes.iter().flatten().collect(),
+        images.iter().flatten().collect(),
+    ))
+}
+
+/// Rows of a job, from the first to the last.
+fn range(job: i64, first: u64, last: u64) -> [Value; 3] {
+    [job.into(), first.into(), last.into()]
+}
+
+fn outcomes_of(tx: &mut dyn Tx, ranges: impl Iterator<Item = [Value; 3]>) -> Result<Vec<Vec<RowOutcome>>, DbError> {
     let sql = "SELECT row, outcome, code, message, target, columns FROM every_outcome WHERE job = $1 AND row BETWEEN $2 AND $3";
-    let outcomes = tx.query(sql, &range)?;
-    let outcomes = outcomes.iter().map(outcome).collect::<Result<Vec<_>, _>>()?;
+    read_each(tx, sql, ranges, outcome)
+}
+
+fn images_of(tx: &mut dyn Tx, ranges: impl Iterator<Item = [Value; 3]>) -> Result<Vec<Vec<RowImage>>, DbError> {
     let sql = format!("SELECT {COLUMNS} FROM every_image WHERE job = $1 AND row BETWEEN $2 AND $3");
-    let images = tx.query(&sql, &range)?;
-    let images = images.iter().map(RowImage::read).collect::<Result<Vec<_>, _>>()?;
-    Ok(of_chunk(outcomes.iter().collect(), images.iter().collect()))
+    read_each(tx, &sql, ranges, RowImage::read)
+}
+
+/// What is recorded of each of these ranges.
+fn read_each<T>(
+    tx: &mut dyn Tx,
+    sql: &str,
+    ranges: impl Iterator<Item = [Value; 3]>,
+    read: impl Fn(&Row) -> Result<T, DbError>,
+) -> Result<Vec<Vec<T>>, DbError> {
+    let ranges: Vec<Vec<Value>> = ranges.map(Vec::from).collect();
+    let found = match ranges.as_slice() {
+        [] => Vec::new(),
+        [range] => vec![tx.query(sql, range)?],
+        ranges => tx.query_each(sql, ranges)?,
+    };
+    found.iter().map(|rows| rows.iter().map(&read).collect()).collect()
 }
 
 fn outcome(row: &Row) -> Result<RowOutcome, DbError> {
     let columns = row.text_or_empty(5)?;
     Ok(RowOutcome {
         row: row.int(0)? as u64,
-        outcome: super::Outcome::parse(row.text(1)?)?,
+        outcome: Outcome::parse(row.text(1)?)?,
         code: row.text_or_empty(2)?.to_owned(),
         message: row.text_or_empty(3)?.to_owned(),
         target: row.text_or_empty(4)?.to_owned(),

@@ -115,7 +115,10 @@ async fn recorded_jobs_name_company_and_product_without_asking_again() {
     let report = office.tenantry(&["report", suspended]).ends(0).out;
     assert!(report.contains(&format!("{not_alphas} (of Alpha Ltd): ")), "{report}");
     let shown = office.tenantry(&["show", suspended]).ends(0).out;
-    assert!(shown.contains("as long as nobody else changes the same fields"), "{shown}");
+    assert!(
+        shown.contains("as long as nobody else changes the same fields"),
+        "{shown}"
+    );
     let plan = office.tenantry(&["plan", parked]).ends(0).out;
     assert!(
         plan.contains("delete ida@alpha.onmicrosoft.com (of Alpha Ltd)"),

@@ -54,7 +54,11 @@ impl StreamHasher {
     pub fn sha256(&self) -> Sha256 {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let digest = self.hash.clone().finalize();
-        let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        Sha256(digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect())
+        let mut digits = String::with_capacity(2 * digest.len());
+        for byte in digest {
+            digits.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            digits.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
+        Sha256(digits)
     }
 }

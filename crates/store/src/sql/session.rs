@@ -37,6 +37,8 @@ pub(super) struct UnitOfWork<'t> {
     deleted: HashMap<i64, Option<DeletedUser>>,
     /// Who was deleted under a name, the last first; no more than two.
     deleted_names: HashMap<(i64, String), Vec<i64>>,
+    /// How users came to have their names, as far as that was asked for.
+    holders: HashMap<i64, Holds>,
     seats: seats::Counted,
     subscriptions: HashMap<String, Option<i64>>,
     user_counts: BTreeMap<i64, i64>,
@@ -76,6 +78,7 @@ impl<'t> UnitOfWork<'t> {
             names: HashMap::new(),
             deleted: HashMap::new(),
             deleted_names: HashMap::new(),
+            holders: HashMap::new(),
             seats: seats::Counted::default(),
             subscriptions: HashMap::new(),
             user_counts: BTreeMap::new(),

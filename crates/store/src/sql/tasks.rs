@@ -195,15 +195,13 @@ fn load(session: &mut UnitOfWork<'_>, tasks: &[&dyn Task]) -> Result<(), DbError
     session.find_users(new_names.clone())?;
     // Who is not there may have been deleted, and somebody else may have the name since.
     users.retain(|user| session.known_user(user).is_none());
-    users.extend(
-        tasks
-            .iter()
-            .filter(|task| task.restores())
-            .filter_map(|task| task.user()),
-    );
+    let restored = tasks.iter().filter(|task| task.restores());
+    let restored: Vec<(i64, String)> = restored.filter_map(|task| task.user()).collect();
+    users.extend(restored.iter().cloned());
     // Who gets a name that somebody was deleted under is told so.
     users.extend(new_names);
     session.find_deleted(users)?;
+    session.find_holders_of(&restored)?;
     let deleted: Vec<i64> = tasks.iter().flat_map(|task| task.deleted_users()).collect();
     session.load_deleted(deleted.clone())?;
     session.find_namesakes(&deleted)?;

@@ -39,13 +39,39 @@ pub(in crate::sql) enum Holds {
 impl UnitOfWork<'_> {
     /// How a user came to have its name.
     pub(in crate::sql) fn named(&mut self, id: i64) -> Result<Holds, DbError> {
+        self.find_holders(vec![id])?;
+        // One without a row was brought back by a row before.
+        Ok(self.holders.get(&id).copied().unwrap_or(Holds::Restored))
+    }
+
+    /// Looks up together how users came to have their names.
+    fn find_holders(&mut self, mut ids: Vec<i64>) -> Result<(), DbError> {
+        ids.retain(|id| !self.holders.contains_key(id));
+        if ids.is_empty() {
+            return Ok(());
+        }
         let sql = "SELECT u.restored, COALESCE(u.named_at, j.started_at)
             FROM users u LEFT JOIN jobs j ON j.seq = $2 WHERE u.id = $1";
-        Ok(match self.tx.query_first(sql, &[id.into(), job_of(id).into()])? {
-            Some(row) if row.opt_int(0)?.is_none() => Holds::Since(row.opt_int(1)?),
-            // One without a row was brought back by a row before.
-            Some(_) | None => Holds::Restored,
-        })
+        let params: Vec<Vec<Value>> = ids.iter().map(|id| vec![(*id).into(), job_of(*id).into()]).collect();
+        let found = self.tx.query_each(sql, &params)?;
+        for (id, rows) in ids.into_iter().zip(found) {
+            let Some(row) = rows.first() else { continue };
+            let holds = match row.opt_int(0)? {
+                None => Holds::Since(row.opt_int(1)?),
+                Some(_) => Holds::Restored,
+            };
+            self.holders.insert(id, holds);
+        }
+        Ok(())
+    }
+
+    /// Looks up together how those users came to have their names under which another one was deleted.
+    pub(in crate::sql) fn find_holders_of(&mut self, names: &[(i64, String)]) -> Result<(), DbError> {
+        let taken = names
+            .iter()
+            .filter(|name| self.deleted_names.get(*name).is_some_and(|deleted| !deleted.is_empty()));
+        let ids = taken.filter_map(|name| self.known_user(name)).collect();
+        self.find_holders(ids)
     }
 
     /// A customer's primary domain, and how many users it had when it was first asked for.
