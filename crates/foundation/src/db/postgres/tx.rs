@@ -522,13 +522,17 @@ impl Tx for PgTx {
     }
 
     fn attempt(&mut self, work: &mut dyn FnMut(&mut dyn Tx) -> Result<(), DbError>) -> Result<(), DbError> {
-        // What was sent before is no part of it.
-        self.batch("SAVEPOINT attempt")?;
+        // What was sent before, and not answered yet, is no part of it.
+        if self.unanswered.is_empty() {
+            self.later("SAVEPOINT attempt");
+        } else {
+            self.batch("SAVEPOINT attempt")?;
+        }
         let by_index = self.by_index;
         let done = work(self).and_then(|()| self.batch("RELEASE attempt"));
         if done.is_err() {
-            self.unanswered.take();
-            // Settings are rolled back as well.
+            // Sent by now, with the savepoint; what they say is rolled back, and so are settings.
+            let _ = self.wait(ready(()));
             (self.by_index, self.lost) = (by_index, false);
             self.batch("ROLLBACK TO attempt; RELEASE attempt")?;
         }

@@ -28,6 +28,10 @@ impl Unanswered {
         self.statements.push(maybe_done(Box::pin(statement)));
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.statements.is_empty()
+    }
+
     pub(super) fn is_one(&self) -> bool {
         self.statements.len() == 1
     }
