@@ -325,6 +325,14 @@ async fn found(what: &str, app: &App) -> anyhow::Result<DroppedFile> {
         bail!("several files answer to `{what}`: {}", ids.join(", "));
     }
     let Some(drop) = found.pop() else {
+        if app.config.folders.contains_key(what) {
+            return Err(output::hinted(
+                format!("`{what}` is a folder, and the ID of a file is expected"),
+                format!(
+                    "`tenantry folders show {what}` lists its files; the ID of one ends as its directory's name does"
+                ),
+            ));
+        }
         let names: Vec<&str> = app.config.folders.keys().map(String::as_str).collect();
         let near = did_you_mean(nearest(what, names.iter().copied()));
         return Err(output::hinted(

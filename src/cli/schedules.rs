@@ -7,8 +7,9 @@ mod show;
 
 use clap::{Args, Subcommand};
 
-use super::CommandEnd;
+use super::{CommandEnd, output};
 use crate::app::App;
+use crate::intake::schedule::ScheduleError;
 use crate::ledger::Actor;
 
 #[derive(Debug, Args)]
@@ -64,6 +65,23 @@ impl SchedulesArgs {
 }
 
 pub(super) async fn schedules(args: SchedulesArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
+    let ended = answer(args, app, json).await;
+    ended.map_err(|error| {
+        let Some(ScheduleError::Unknown { name, .. }) = error.downcast_ref() else {
+            return error;
+        };
+        if !app.config.schedules.named.contains_key(name) {
+            return output::hinted(error.to_string(), "`tenantry schedules` lists the schedules");
+        }
+        // It comes into the ledger with a worker.
+        output::hinted(
+            format!("schedule {name} is not in force yet: it is in the configuration, and not in the ledger"),
+            "a `tenantry worker` with this configuration starts it",
+        )
+    })
+}
+
+async fn answer(args: SchedulesArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     match args.what {
         None => show::list(app, json).await,
         Some(ScheduleCommand::Show(args)) => show::show(&args, app, json).await,

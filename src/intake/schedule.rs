@@ -30,7 +30,7 @@ mod serve;
 mod standing;
 mod sync;
 
-pub(crate) use asked::{Schedules, due_at, late, time_of, upcoming};
+pub(crate) use asked::{ScheduleError, Schedules, due_at, late, time_of, upcoming};
 pub(crate) use health::findings;
 pub(crate) use known::KnownSchedule;
 pub(crate) use serve::{Rounds, serve};

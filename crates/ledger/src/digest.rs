@@ -78,7 +78,7 @@ impl ClosedChunk<'_> {
     }
 }
 
-/// The hashes over the rows of chunks that are being closed. What came of earlier transactions is read, of all chunks together.
+/// The hashes over the rows of chunks that are being closed. Rows of earlier transactions are read for all chunks together.
 pub(super) fn of_closed(tx: &mut dyn Tx, chunks: &[ClosedChunk<'_>]) -> Result<Vec<Option<String>>, DbError> {
     let with_earlier = chunks.iter().filter(|chunk| chunk.has_earlier());
     let mut earlier = outcomes_of(tx, with_earlier.map(ClosedChunk::range))?.into_iter();

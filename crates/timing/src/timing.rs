@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cron::Cron;
@@ -204,11 +204,24 @@ fn sort(text: TimingText<'_>, faults: &mut Vec<(&'static str, String)>) -> Optio
         }
         _ => TimingSort::Once(
             civil(text.at, TimeOfDay::Needed)
-                .map_err(|fault| faults.push(("at", fault)))
+                .map_err(|fault| faults.push(("at", or_daily(text.at, fault))))
                 .ok()?,
         ),
     };
     Some(sort)
+}
+
+/// A fault, and what a time of day alone may be meant as.
+fn or_daily(text: &str, fault: String) -> String {
+    let daily = (!text.contains('-')).then(|| text.parse::<Time>().ok()).flatten();
+    match daily {
+        Some(time) => format!(
+            "{fault}; for every day at that time, write `cron = \"{} {} * * *\"`",
+            time.minute(),
+            time.hour()
+        ),
+        None => fault,
+    }
 }
 
 /// What a date without a time of day stands for.

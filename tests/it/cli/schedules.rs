@@ -160,3 +160,23 @@ async fn coming_due_times_are_listed_over_all_schedules() {
     );
     place.tenantry(&["schedules", "next", "--within", "soon"]).ends(2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_that_no_worker_has_started_with_is_told_from_an_unknown_one() {
+    let place = Place::new(On::Sqlite).await;
+    place.write(
+        "tenantry.toml",
+        "[schedules.nightly]\nkind = \"bulk-add-users\"\ncron = \"0 2 * * *\"\nfile = \"/srv/users.csv\"\n",
+    );
+    for asked in [&["show"][..], &["plan"], &["run"], &["pause"]] {
+        let command = [&["schedules"], asked, &["nightly", "--config", "tenantry.toml"]].concat();
+        let told = place.tenantry(&command).ends(2).err;
+        assert!(
+            told.contains("not in force yet") && told.contains("with this configuration starts it"),
+            "{told}"
+        );
+    }
+    let unknown = ["schedules", "show", "weekly", "--config", "tenantry.toml"];
+    let told = place.tenantry(&unknown).ends(2).err;
+    assert!(told.contains("there is no schedule `weekly`"), "{told}");
+}

@@ -396,6 +396,18 @@ fn all_that_is_wrong_is_told_by_its_key() {
             .1
             .contains("`2026-12-24T18:00`")
     );
+    let daily = TimingText {
+        at: "02:30",
+        ..TimingText::default()
+    };
+    let [(key, fault)] = &Timing::read(daily).expect_err("no date")[..] else {
+        panic!("one fault");
+    };
+    assert_eq!(*key, "at");
+    assert!(
+        fault.ends_with("for every day at that time, write `cron = \"30 2 * * *\"`"),
+        "{fault}"
+    );
 }
 
 #[test]
