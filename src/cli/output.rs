@@ -377,6 +377,9 @@ pub(super) fn terms(parameters: &Parameters) -> Vec<String> {
     terms
 }
 
+/// What an approval takes besides, as not every hint knows whether there are keys.
+pub(super) const WITH_KEY: &str = "with --key FILE where approvers' keys are enrolled";
+
 /// What somebody has to do now that a job is as it is; `None` where nobody has.
 pub(super) fn next(job: &Job, summary: &JobSummary) -> Option<String> {
     let id = job.id;
@@ -386,7 +389,7 @@ pub(super) fn next(job: &Job, summary: &JobSummary) -> Option<String> {
         .filter(|_| job.state == JobState::AwaitingApproval)
     {
         return Some(format!(
-            "review it with `tenantry plan {id}`, then have another person than {} run `tenantry approve {id} --hash {} --by NAME`",
+            "review it with `tenantry plan {id}`, then have another person than {} run `tenantry approve {id} --hash {} --by NAME` ({WITH_KEY})",
             printable(&job.submitted_by),
             approval.hash
         ));

@@ -9,7 +9,7 @@ use tenantry_jobs::Subject;
 
 use crate::app::App;
 use crate::cli::CommandEnd;
-use crate::cli::output::{self, SHOWN};
+use crate::cli::output::{self, SHOWN, WITH_KEY};
 use crate::ledger::{Job, JobState};
 use crate::plan::held::HeldRows;
 use crate::plan::{KeptPlan, KeptRow, KeptRowsError, ToldRow, each_kept_row};
@@ -175,7 +175,7 @@ impl<W: Write> PlanTable<'_, W> {
         self.out.flush()?;
         if job.state == JobState::AwaitingApproval {
             output::hint(&format!(
-                "tenantry approve {0} --hash {hash} --by NAME, or tenantry reject {0}; by another person than {1}",
+                "tenantry approve {0} --hash {hash} --by NAME ({WITH_KEY}), or tenantry reject {0}; by another person than {1}",
                 job.id, job.submitted_by
             ));
         }
