@@ -30,6 +30,7 @@ use crate::plan::{
 };
 use crate::queue::Queue;
 use crate::store::Stores;
+use crate::summary::how_to_undo;
 pub(crate) use recording::RecordTurnEnd;
 pub use recording::{Hand, RecordTurn};
 use recording::{Recording, lost};
@@ -378,6 +379,12 @@ impl Submitter<'_> {
                 return Err(SubmitError::OtherContent(new.input_name));
             }
         };
+        let undo = how_to_undo(kind.policy().undo);
+        let misstated = spooling.plan.as_ref();
+        if let Some(misstated) = misstated.and_then(|plan| plan.misstates_whole(totals.rows, undo.as_deref())) {
+            spooling.discard().await?;
+            return Err(misstated.into());
+        }
         let limits = self.rules.limits;
         let usage = DailyUsage::of(new.submitted_by.way(), new.parameters.store.clone());
         let gate = limits.gate_too(approval, Some(kind), (&totals, &impact), &usage);

@@ -3,7 +3,8 @@
 //! The file is one JSON document with a row on each line, so that one of a million rows is written and read without
 //! holding it. Rows that create something, most of them, are left out. The hash at its end covers what is going to be
 //! done; a plan that was edited is found out when it is opened. It does not cover what a row is about, where it stands and whether it is
-//! destructive, which follow from the planned file: `apply` compares these, and refuses a plan that says otherwise.
+//! destructive, which follow from the planned file: `apply` compares these, and refuses a plan that says otherwise. Nor does it
+//! cover the totals, which have to be those of the rows, and how the job can be undone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -95,6 +96,72 @@ pub struct PlanTail {
     pub hash: Option<String>,
     /// Rows rejected, and what happens to the others.
     pub totals: super::Totals,
+    /// Destructive rows, where the plan says it.
+    #[serde(default)]
+    destructive: Option<u64>,
+    /// How the job can be undone.
+    #[serde(default)]
+    undo: Option<String>,
+}
+
+/// The rows of a plan, counted. Those that create something need not stand in it.
+#[derive(Debug)]
+struct CountedRows {
+    create: u64,
+    change: u64,
+    unchanged: u64,
+    reject: u64,
+    /// `None` if a row does not say whether it is, as those of earlier versions.
+    destructive: Option<u64>,
+}
+
+impl Default for CountedRows {
+    fn default() -> Self {
+        Self {
+            create: 0,
+            change: 0,
+            unchanged: 0,
+            reject: 0,
+            destructive: Some(0),
+        }
+    }
+}
+
+impl CountedRows {
+    fn add(&mut self, row: &PlannedRow) {
+        match row.action.as_str() {
+            "create" => self.create += 1,
+            "reject" => self.reject += 1,
+            "unchanged" => self.unchanged += 1,
+            _ => self.change += 1,
+        }
+        if row.action != "reject" {
+            let both = self.destructive.zip(row.destructive);
+            self.destructive = both.map(|(count, is_one)| count + u64::from(is_one));
+        }
+    }
+
+    /// What the tail says of all rows that does not follow from them.
+    fn misstated_by(&self, tail: &PlanTail) -> Option<&'static str> {
+        let totals = &tail.totals;
+        let listed = (totals.change, totals.unchanged, totals.reject);
+        let rows = [totals.create, totals.change, totals.unchanged, totals.reject];
+        let rows = rows.into_iter().try_fold(0, u64::checked_add);
+        if listed != (self.change, self.unchanged, self.reject)
+            || totals.create < self.create
+            || rows != Some(totals.rows)
+        {
+            Some("`totals`")
+        } else if tail
+            .destructive
+            .zip(self.destructive)
+            .is_some_and(|(said, is)| said != is)
+        {
+            Some("`destructive`")
+        } else {
+            None
+        }
+    }
 }
 
 /// Of the faults, the rows that repeat another: they come last in a plan's hash.
@@ -215,6 +282,7 @@ pub struct PlanFile {
     pub head: PlanHead,
     /// What stands after them.
     pub tail: PlanTail,
+    counted: CountedRows,
     lines: BufReader<PlanLines>,
     line: u64,
     next: Option<PlannedLine>,
@@ -258,7 +326,7 @@ impl PlanFile {
         }
         let mut line = 1;
         let mut hash = PlanHash::default();
-        let mut repeats = Vec::new();
+        let (mut repeats, mut counted) = (Vec::new(), CountedRows::default());
         loop {
             text.clear();
             line += 1;
@@ -268,7 +336,9 @@ impl PlanFile {
             if text.starts_with(']') {
                 break;
             }
-            let planned = planned(&text).map_err(|error| bad(line, error.to_string()))?;
+            let row = row_of(&text).map_err(|error| bad(line, error.to_string()))?;
+            counted.add(&row);
+            let planned = PlannedLine::from(row);
             if let Some(state) = planned.state {
                 hash.told(planned.row, state);
             }
@@ -300,6 +370,7 @@ impl PlanFile {
             origin,
             head,
             tail,
+            counted,
             lines,
             line: 1,
             next: None,
@@ -358,6 +429,22 @@ impl PlanFile {
         }
     }
 
+    /// Why the plan is not carried out: it says something of all rows that is not so. The planned file has `rows`, and the job can be
+    /// undone as `undo` says.
+    pub(crate) fn misstates_whole(&self, rows: u64, undo: Option<&str>) -> Option<PlanFileError> {
+        let of_rows = self.counted.misstated_by(&self.tail);
+        let what = of_rows.or(if self.tail.totals.rows != rows {
+            Some("`totals`")
+        } else {
+            (self.tail.undo.is_some() && self.tail.undo.as_deref() != undo).then_some("`undo`")
+        });
+        what.map(|what| PlanFileError::NoPlan {
+            path: self.origin.name(),
+            line: self.line,
+            message: format!("{what} of the plan is not that of the planned file; plan the file again"),
+        })
+    }
+
     fn next_line(&mut self) -> Result<Option<PlannedLine>, PlanFileError> {
         if self.next.is_some() {
             return Ok(self.next.take());
@@ -397,23 +484,32 @@ fn line_of(lines: &mut impl BufRead, text: &mut String) -> std::io::Result<usize
 
 /// The line of a row: its number, and what the plan expects of it.
 pub(super) fn planned(line: &str) -> Result<PlannedLine, serde_json::Error> {
-    let row: PlannedRow = serde_json::from_str(line.trim_end().trim_end_matches(','))?;
-    let changes = row
-        .changes
-        .iter()
-        .map(|change| (change.field.as_str(), change.old.as_str(), change.new.as_str()));
-    let state = match row.action.as_str() {
-        "create" => None,
-        "reject" if row.repeats => self::state(&row.expected),
-        "reject" => Some(REJECTED),
-        action => Some(state_of(action, changes)),
-    };
-    Ok(PlannedLine {
-        row: row.row,
-        line: row.line,
-        subject: row.subject,
-        destructive: row.destructive,
-        state,
-        repeats: row.repeats,
-    })
+    row_of(line).map(PlannedLine::from)
+}
+
+fn row_of(line: &str) -> Result<PlannedRow, serde_json::Error> {
+    serde_json::from_str(line.trim_end().trim_end_matches(','))
+}
+
+impl From<PlannedRow> for PlannedLine {
+    fn from(row: PlannedRow) -> Self {
+        let changes = row
+            .changes
+            .iter()
+            .map(|change| (change.field.as_str(), change.old.as_str(), change.new.as_str()));
+        let state = match row.action.as_str() {
+            "create" => None,
+            "reject" if row.repeats => state(&row.expected),
+            "reject" => Some(REJECTED),
+            action => Some(state_of(action, changes)),
+        };
+        Self {
+            row: row.row,
+            line: row.line,
+            subject: row.subject,
+            destructive: row.destructive,
+            state,
+            repeats: row.repeats,
+        }
+    }
 }

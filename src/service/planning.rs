@@ -112,7 +112,7 @@ pub(crate) async fn plan(
                 .await?;
         }
         tail.approval = limits.gate(Some(kind), (&tail.totals, &impact), &usage);
-        if !offline && parameters.store.is_none() {
+        if !offline {
             tail.undo = how_to_undo(kind.policy().undo);
         }
         tail.impact = impact;

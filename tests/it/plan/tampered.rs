@@ -67,6 +67,18 @@ on_both! {
         let unnamed = plan.replacen(&format!("\"customer_name\":\"{name}\","), "", 1);
         is_refused(&unnamed, &unsaid("subject"));
 
+        // Nor does it cover what is said of all rows.
+        let totals = plan.split("\"totals\":{").nth(1).and_then(|rest| rest.split('}').next()).expect("totals");
+        for key in ["create", "change", "unchanged", "reject", "rows"] {
+            let count = totals.split(&format!("\"{key}\":")).nth(1).and_then(|rest| rest.split(',').next()).expect("a count");
+            let other = totals.replacen(&format!("\"{key}\":{count}"), &format!("\"{key}\":1{count}"), 1);
+            is_refused(&plan.replacen(totals, &other, 1), &unsaid("totals"));
+        }
+        is_refused(&plan.replacen("\"destructive\":0,\"error", "\"destructive\":1,\"error", 1), &unsaid("destructive"));
+        let more = totals.replacen("\"create\":0", "\"create\":1", 1).replacen("\"rows\":5", "\"rows\":6", 1);
+        is_refused(&plan.replacen(totals, &more, 1), &unsaid("totals"));
+        is_refused(&plan.replacen("\"undo\":\"as long as", "\"undo\":\"not possible: as long as", 1), &unsaid("undo"));
+
         let cut = "it was not written whole";
         is_refused(lines[0], cut);
         is_refused(&lines[..3].concat(), cut);
