@@ -281,7 +281,7 @@ pub struct PlanFile {
     /// What stands before its rows.
     pub head: PlanHead,
     /// What stands after them.
-    pub tail: PlanTail,
+    pub tail: Box<PlanTail>,
     counted: CountedRows,
     lines: BufReader<PlanLines>,
     line: u64,
@@ -348,7 +348,7 @@ impl PlanFile {
         }
         let start = text.trim_start_matches([']', ',']).to_owned();
         let rest = std::io::Cursor::new(format!("{{{start}")).chain(lines.take(LONGEST_REST));
-        let tail: PlanTail = serde_json::from_reader(rest).map_err(|error| bad(line, error.to_string()))?;
+        let tail: Box<PlanTail> = serde_json::from_reader(rest).map_err(|error| bad(line, error.to_string()))?;
         if let Some(told) = &tail.hash {
             hash.all_repeated(tail.repeated.0.clone());
             let content = tail.sha256.as_deref().unwrap_or_default();
@@ -433,11 +433,9 @@ impl PlanFile {
     /// undone as `undo` says.
     pub(crate) fn misstates_whole(&self, rows: u64, undo: Option<&str>) -> Option<PlanFileError> {
         let of_rows = self.counted.misstated_by(&self.tail);
-        let what = of_rows.or(if self.tail.totals.rows != rows {
-            Some("`totals`")
-        } else {
-            (self.tail.undo.is_some() && self.tail.undo.as_deref() != undo).then_some("`undo`")
-        });
+        let of_file = || (self.tail.totals.rows != rows).then_some("`totals`");
+        let of_kind = || (self.tail.undo.is_some() && self.tail.undo.as_deref() != undo).then_some("`undo`");
+        let what = of_rows.or_else(of_file).or_else(of_kind);
         what.map(|what| PlanFileError::NoPlan {
             path: self.origin.name(),
             line: self.line,
