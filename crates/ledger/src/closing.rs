@@ -61,8 +61,12 @@ pub fn close_all(
 ) -> Result<EndedJobs, DbError> {
     let done = || chunks.iter().filter(|(_, closing)| closing.waits.is_empty());
     forget_implied(tx, done().map(|(claim, _)| *claim))?;
-    let closed: Vec<ClosedChunk<'_>> = done().map(|(claim, closing)| ClosedChunk { claim, closing }).collect();
-    let mut digests = digest::of_closed(tx, &closed)?.into_iter();
+    let closed = done().map(|(claim, closing)| ClosedChunk {
+        claim,
+        outcomes: &closing.outcomes,
+        images: &closing.images,
+    });
+    let mut digests = digest::of_closed(tx, &closed.collect::<Vec<_>>())?.into_iter();
     let mut outcomes = Vec::new();
     let mut ends = Vec::with_capacity(chunks.len());
     let mut counts = CountsByJob::new();

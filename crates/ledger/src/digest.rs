@@ -9,7 +9,6 @@
 //! stands for them from then on. That it was not replaced shows the chunk's hash, of which it is a part.
 
 use super::audit::{self, hash_of};
-use super::closing::Closing;
 use super::images::{COLUMNS, RowImage};
 use super::rows::BETWEEN;
 use super::{Claim, Outcome, RowOutcome};
@@ -52,7 +51,8 @@ pub(super) fn of_chunk(mut outcomes: Vec<&RowOutcome>, mut images: Vec<&RowImage
 /// A chunk that is being closed, and how the rows ended that were pending. Their images are recorded, and their outcomes not yet.
 pub(super) struct ClosedChunk<'c> {
     pub(super) claim: &'c Claim,
-    pub(super) closing: &'c Closing,
+    pub(super) outcomes: &'c [RowOutcome],
+    pub(super) images: &'c [RowImage],
 }
 
 impl ClosedChunk<'_> {
@@ -104,11 +104,8 @@ pub(super) fn of_closed(tx: &mut dyn Tx, chunks: &[ClosedChunk<'_>]) -> Result<V
         .zip(is_read)
         .map(|((chunk, earlier), is_read)| {
             let read = is_read.then(|| read.next()).flatten();
-            let outcomes = earlier.iter().chain(&chunk.closing.outcomes).collect();
-            of_chunk(
-                outcomes,
-                read.as_ref().unwrap_or(&chunk.closing.images).iter().collect(),
-            )
+            let outcomes = earlier.iter().chain(chunk.outcomes).collect();
+            of_chunk(outcomes, read.as_deref().unwrap_or(chunk.images).iter().collect())
         });
     Ok(hashes.collect())
 }
