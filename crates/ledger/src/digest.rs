@@ -80,43 +80,32 @@ impl ClosedChunk<'_> {
 
 /// The hashes over the rows of chunks that are being closed. Rows of earlier transactions are read for all chunks together.
 pub(super) fn of_closed(tx: &mut dyn Tx, chunks: &[ClosedChunk<'_>]) -> Result<Vec<Option<String>>, DbError> {
-    let with_earlier = chunks.iter().filter(|chunk| chunk.has_earlier());
-    let mut earlier = outcomes_of(tx, with_earlier.map(ClosedChunk::range))?.into_iter();
-    let earlier: Vec<Vec<RowOutcome>> = chunks
-        .iter()
-        .map(|chunk| {
-            chunk
-                .has_earlier()
-                .then(|| earlier.next())
-                .flatten()
-                .unwrap_or_default()
-        })
-        .collect();
-    let with_images = chunks.iter().zip(&earlier);
-    let is_read: Vec<bool> = with_images
-        .map(|(chunk, earlier)| chunk.may_have_earlier_images(earlier))
-        .collect();
-    let read = chunks.iter().zip(&is_read).filter(|(_, is_read)| **is_read);
-    let mut read = images_of(tx, read.map(|(chunk, _)| chunk.range()))?.into_iter();
+    let earlier = chunks.iter().map(|chunk| chunk.has_earlier().then(|| chunk.range()));
+    let earlier = outcomes_of(tx, earlier)?;
+    let images = chunks.iter().zip(&earlier).map(|(chunk, earlier)| {
+        let earlier = earlier.as_deref().unwrap_or_default();
+        chunk.may_have_earlier_images(earlier).then(|| chunk.range())
+    });
+    let images = images_of(tx, images)?;
     let hashes = chunks
         .iter()
         .zip(&earlier)
-        .zip(is_read)
-        .map(|((chunk, earlier), is_read)| {
-            let read = is_read.then(|| read.next()).flatten();
-            let outcomes = earlier.iter().chain(chunk.outcomes).collect();
-            of_chunk(outcomes, read.as_deref().unwrap_or(chunk.images).iter().collect())
+        .zip(&images)
+        .map(|((chunk, earlier), images)| {
+            let outcomes = earlier.iter().flatten().chain(chunk.outcomes);
+            let images = images.as_deref().unwrap_or(chunk.images);
+            of_chunk(outcomes.collect(), images.iter().collect())
         });
     Ok(hashes.collect())
 }
 
 /// The hash over rows `first` to `last` of a job, as they are recorded.
 pub(super) fn read_back(tx: &mut dyn Tx, job: i64, first: u64, last: u64) -> Result<Option<String>, DbError> {
-    let outcomes = outcomes_of(tx, std::iter::once(range(job, first, last)))?;
-    let images = images_of(tx, std::iter::once(range(job, first, last)))?;
+    let outcomes = outcomes_of(tx, std::iter::once(Some(range(job, first, last))))?;
+    let images = images_of(tx, std::iter::once(Some(range(job, first, last))))?;
     Ok(of_chunk(
-        outcomes.iter().flatten().collect(),
-        images.iter().flatten().collect(),
+        outcomes.iter().flatten().flatten().collect(),
+        images.iter().flatten().flatten().collect(),
     ))
 }
 
@@ -125,30 +114,43 @@ fn range(job: i64, first: u64, last: u64) -> [Value; 3] {
     [job.into(), first.into(), last.into()]
 }
 
-fn outcomes_of(tx: &mut dyn Tx, ranges: impl Iterator<Item = [Value; 3]>) -> Result<Vec<Vec<RowOutcome>>, DbError> {
+fn outcomes_of(
+    tx: &mut dyn Tx,
+    ranges: impl Iterator<Item = Option<[Value; 3]>>,
+) -> Result<Vec<Option<Vec<RowOutcome>>>, DbError> {
     let sql = "SELECT row, outcome, code, message, target, columns FROM every_outcome WHERE job = $1 AND row BETWEEN $2 AND $3";
     read_each(tx, sql, ranges, outcome)
 }
 
-fn images_of(tx: &mut dyn Tx, ranges: impl Iterator<Item = [Value; 3]>) -> Result<Vec<Vec<RowImage>>, DbError> {
+fn images_of(
+    tx: &mut dyn Tx,
+    ranges: impl Iterator<Item = Option<[Value; 3]>>,
+) -> Result<Vec<Option<Vec<RowImage>>>, DbError> {
     let sql = format!("SELECT {COLUMNS} FROM every_image WHERE job = $1 AND row BETWEEN $2 AND $3");
     read_each(tx, &sql, ranges, RowImage::read)
 }
 
-/// What is recorded of each of these ranges.
+/// What is recorded of each of these ranges; `None` where there is none to be read.
 fn read_each<T>(
     tx: &mut dyn Tx,
     sql: &str,
-    ranges: impl Iterator<Item = [Value; 3]>,
+    ranges: impl Iterator<Item = Option<[Value; 3]>>,
     read: impl Fn(&Row) -> Result<T, DbError>,
-) -> Result<Vec<Vec<T>>, DbError> {
-    let ranges: Vec<Vec<Value>> = ranges.map(Vec::from).collect();
-    let found = match ranges.as_slice() {
+) -> Result<Vec<Option<Vec<T>>>, DbError> {
+    let ranges: Vec<Option<Vec<Value>>> = ranges.map(|range| range.map(Vec::from)).collect();
+    let to_read: Vec<Vec<Value>> = ranges.iter().flatten().cloned().collect();
+    let found = match to_read.as_slice() {
         [] => Vec::new(),
         [range] => vec![tx.query(sql, range)?],
-        ranges => tx.query_each(sql, ranges)?,
+        several => tx.query_each(sql, several)?,
     };
-    found.iter().map(|rows| rows.iter().map(&read).collect()).collect()
+    let mut found = found.into_iter();
+    let read_rows = |rows: Vec<Row>| rows.iter().map(&read).collect::<Result<Vec<T>, DbError>>();
+    let each = ranges.into_iter().map(|range| {
+        let rows = range.and_then(|_| found.next());
+        rows.map(read_rows).transpose()
+    });
+    each.collect()
 }
 
 fn outcome(row: &Row) -> Result<RowOutcome, DbError> {
