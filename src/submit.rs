@@ -379,9 +379,9 @@ impl Submitter<'_> {
                 return Err(SubmitError::OtherContent(new.input_name));
             }
         };
-        let undo = how_to_undo(kind.policy().undo);
-        let misstated = spooling.plan.as_ref();
-        if let Some(misstated) = misstated.and_then(|plan| plan.misstates_whole(totals.rows, undo.as_deref())) {
+        let undo = kind.policy().undo;
+        let misstates = |plan: &&mut PlanFile| plan.misstates_whole(totals.rows, how_to_undo(undo).as_deref());
+        if let Some(misstated) = spooling.plan.as_ref().and_then(misstates) {
             spooling.discard().await?;
             return Err(misstated.into());
         }

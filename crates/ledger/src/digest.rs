@@ -48,7 +48,8 @@ pub(super) fn of_chunk(mut outcomes: Vec<&RowOutcome>, mut images: Vec<&RowImage
     Some(hash)
 }
 
-/// A chunk that is being closed, and how the rows ended that were pending. Their images are recorded, and their outcomes not yet.
+/// A chunk that is being closed, and how the rows ended that were pending. Their outcomes are not recorded yet. Their images are, where
+/// rows of the chunk have ended before.
 pub(super) struct ClosedChunk<'c> {
     pub(super) claim: &'c Claim,
     pub(super) outcomes: &'c [RowOutcome],

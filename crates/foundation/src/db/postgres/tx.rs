@@ -465,12 +465,12 @@ impl Tx for PgTx {
         } else {
             self.batch("SAVEPOINT attempt")?;
         }
-        let by_index = self.by_index;
+        let (by_index, lost) = (self.by_index, self.lost);
         let done = work(self).and_then(|()| self.batch("RELEASE attempt"));
         if done.is_err() {
             // Sent by now, with the savepoint; what they say is rolled back, and so are settings.
             let _ = self.wait(ready(()));
-            (self.by_index, self.lost) = (by_index, false);
+            (self.by_index, self.lost) = (by_index, lost);
             self.batch("ROLLBACK TO attempt; RELEASE attempt")?;
         }
         done
