@@ -289,7 +289,7 @@ fn parsed() -> Cli {
     let matches = definition.clone().try_get_matches_from(typed);
     matches
         .and_then(|matches| Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut definition)))
-        .unwrap_or_else(|error| eyes::of_what_was_typed(help::with_tip(error)).exit())
+        .unwrap_or_else(|error| eyes::printable_error(help::with_tip(error)).exit())
 }
 
 /// Runs the command line of this process.

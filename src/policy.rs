@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn passwords_are_sealed_to_nobody_else() {
+    fn recipients_outside_the_policy_are_strangers() {
         let one = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
         let held = policy(&[("passwords.recipients", one)]);
         assert_eq!(held.stranger(&[one.to_owned()]), None);

@@ -117,7 +117,7 @@ fn kinds_that_cannot_simply_be_done_again_are_known_by_name() {
 }
 
 #[test]
-fn policies_do_not_contradict_themselves_or_what_rows_ask_for() {
+fn policies_are_consistent_with_themselves_and_with_requests() {
     for job in KINDS {
         let (kind, policy) = (job.kind(), job.policy());
         if let Undo::Never(why) = policy.undo {

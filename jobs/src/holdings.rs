@@ -82,7 +82,7 @@ impl Holdings {
 
 /// What is wrong with the licences that a row names for any customer, where the customer cannot be told: what a customer holds
 /// can be said only of one that is known.
-pub fn skus_of_nobody(change: &Change<'_>) -> Vec<Problem> {
+pub fn impossible_skus(change: &Change<'_>) -> Vec<Problem> {
     let named = match change {
         Change::CreateUser(user) => vec![("licenses", &user.licenses)],
         Change::AssignLicenses(change) => vec![("assign", &change.assign), ("remove", &change.remove)],
@@ -91,7 +91,7 @@ pub fn skus_of_nobody(change: &Change<'_>) -> Vec<Problem> {
     let all = named
         .into_iter()
         .flat_map(|(column, names)| names.iter().map(move |name| (column, name)));
-    all.filter_map(|(column, name)| products::of_nobody(column, name))
+    all.filter_map(|(column, name)| products::impossible_sku(column, name))
         .collect()
 }
 

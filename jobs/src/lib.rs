@@ -50,7 +50,7 @@ pub use doubt::ValueDoubt;
 pub use export_customers::{ExportColumn, default_export_columns, export_columns};
 pub use faulty::Faulty;
 pub use header::{Mapping, looks_secret};
-pub use holdings::{Holdings, Naming, OwnSubscription, advise_subscription, skus_of_nobody};
+pub use holdings::{Holdings, Naming, OwnSubscription, advise_subscription, impossible_skus};
 pub use job::{JobKind, RowCells, Template};
 pub use model::person::is_same_country;
 pub use model::products::{Held, held_sku};

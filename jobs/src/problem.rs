@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn names_whose_parts_are_swapped_are_near() {
+    fn names_with_swapped_parts_are_near() {
         let flows = ["azure-plan", "new-commerce", "direct-to-indirect", "legacy-azure"];
         for (wanted, near) in [
             ("azure-legacy", Some("legacy-azure")),
@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_is_one_line_whatever_the_value() {
+    fn a_problem_is_one_line_for_any_value() {
         let problem = Problem::new("invalid", "city", "Zoë\n\u{1b}[2J", "a city").suggest(Some("Bern"));
         assert_eq!(
             problem.to_string(),

@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_every_kind_say_whom_they_are_about() {
+    fn rows_of_every_kind_name_their_subject() {
         let cells = [
             ("customer", "nord.example"),
             ("domain", "ost.example"),

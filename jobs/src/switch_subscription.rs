@@ -138,11 +138,11 @@ fn customer_email<'a>(faults: &mut Faults, row: &RowCells<'a>) -> &'a str {
 
 /// Whether the step is ours to take.
 fn check_step(faults: &mut Faults, row: &RowCells<'_>, direction: Direction, flow: Flow, action: TransferAction) {
-    let who = rules::who(flow);
+    let roles = rules::roles(flow);
     let mut ours = rules::steps(flow, direction);
     if ours.is_empty() {
         // No step would do in this direction.
-        let expected = format!("`out`, the only direction of flow `{}`: {who}", flow.as_str());
+        let expected = format!("`out`, the only direction of flow `{}`: {roles}", flow.as_str());
         let near = Some(Direction::Out.as_str());
         faults.add_near(DIRECTION, code::CONFLICTING, row.text(DIRECTION), (expected, near));
         ours = rules::steps(flow, Direction::Out);
@@ -150,7 +150,7 @@ fn check_step(faults: &mut Faults, row: &RowCells<'_>, direction: Direction, flo
     if !ours.contains(&action) {
         let quoted: Vec<String> = ours.iter().map(|step| format!("`{}`", step.as_str())).collect();
         let expected = format!(
-            "{}, which flow `{}` has in direction `{}`: {who}",
+            "{}, which flow `{}` has in direction `{}`: {roles}",
             quoted.join(" or "),
             flow.as_str(),
             direction.as_str()

@@ -203,7 +203,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bytes_say_what_characters_do(text in "[ -~]{0,9}([\\PC\\u{80}-\\u{700}]|.|\\n){0,3}[ -~]{0,9}") {
+        fn bytes_and_characters_are_checked_alike(text in "[ -~]{0,9}([\\PC\\u{80}-\\u{700}]|.|\\n){0,3}[ -~]{0,9}") {
             prop_assert_eq!(has_control(&text), text.chars().any(is_none_of_a_value));
             prop_assert!(!is_of_plain_bytes(&text) || !text.contains(is_invisible));
             prop_assert!(!is_plain(&text) || !(has_control(&text) || text.contains('?')));

@@ -45,7 +45,7 @@ pub(super) fn printable(text: &str) -> String {
 }
 
 /// What is wrong with what was typed, in which that stands as it can be seen.
-pub(super) fn of_what_was_typed(mut error: clap::Error) -> clap::Error {
+pub(super) fn printable_error(mut error: clap::Error) -> clap::Error {
     let seen = |value: &ContextValue| match value {
         ContextValue::String(text) => Some(ContextValue::String(printable(text))),
         ContextValue::Strings(texts) => {

@@ -214,7 +214,7 @@ pub(super) fn faults(out: &mut dyn Write, faults: &mut FaultLog, all: bool) -> i
 }
 
 /// What a plan does to whom: `delete ben@nord.example`, `create Nord AB (nord.example, SE)`.
-pub(super) fn what(kind: &str, verdict: &Verdict, subject: Option<&Subject>) -> String {
+pub(super) fn planned_action(kind: &str, verdict: &Verdict, subject: Option<&Subject>) -> String {
     let action = match verdict {
         Verdict::Create | Verdict::Change(_) => tenantry_jobs::verb(kind),
         Verdict::Unchanged | Verdict::Reject(_) => None,

@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rate_is_of_what_is_done_now() {
+    fn the_rate_counts_recent_rows_only() {
         let (mut recent, began) = (RecentRows::default(), Instant::now());
         let at = |seconds| began + Duration::from_secs(seconds);
         // Somebody has done a lot before.

@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_as_wide_as_what_stands_in_them() {
+    fn columns_are_as_wide_as_their_contents() {
         let rows: [&[&str]; 2] = [&["7", "awaiting-approval", "none"], &["12345", "queued", "some"]];
         assert_eq!(
             written(Some(&["job", "state", "rows"]), &rows),
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_end_with_what_is_in_them() {
+    fn lines_have_no_trailing_spaces() {
         let rows: [&[&str]; 3] = [&["a", "b", ""], &["cc", "", ""], &["", "", "d"]];
         assert_eq!(written(None, &rows), "a   b\ncc\n       d\n");
         assert_eq!(written(None, &[&["", ""]]), "\n");

@@ -150,7 +150,7 @@ fn there_are_never_more_than_three_thousand_series_and_none_of_people() {
 }
 
 #[test]
-fn the_list_of_names_is_what_is_told() {
+fn the_list_of_names_matches_the_served_metrics() {
     let text = everything().to_text();
     let told: BTreeSet<&str> = text
         .lines()

@@ -115,7 +115,7 @@ async fn look_up(
         loop {
             while asked.len() < store.concurrency() {
                 let Some(rest) = waiting.next() else { break };
-                asked.push(what_else(store, session, shared, rest));
+                asked.push(further_problems(store, session, shared, rest));
             }
             let Some(looked_up) = asked.next().await else { break };
             let (row, problems, needs) = looked_up.map_err(unasked)?;
@@ -132,7 +132,7 @@ async fn look_up(
     Ok(())
 }
 
-async fn what_else(
+async fn further_problems(
     store: &dyn RemoteStore,
     session: &dyn RemoteSession,
     shared: &BlockChecks,
@@ -146,11 +146,11 @@ async fn what_else(
         };
         let (preview, needs) = previewed?.into_preview(row);
         let Verdict::Reject(problem) = preview.verdict else {
-            found.extend(rest.skus_of_nobody(shared));
+            found.extend(rest.impossible_skus(shared));
             return Ok((row, found, needs));
         };
         if !rest.leave_out(shared, &problem) {
-            found.extend(rest.skus_of_nobody(shared));
+            found.extend(rest.impossible_skus(shared));
             return Ok((row, found, Vec::new()));
         }
         if problem.is_of_one_cell() {
@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_is_kept_waiting_for_a_store_that_wants_to_be_left_alone_for_long() {
+    async fn a_preview_fails_if_the_store_asks_for_a_long_pause() {
         let throttled = |pause| settled(Err(StoreError::Throttled(pause).into()));
         assert!(matches!(throttled(LONGEST_PAUSE).await, Ok(None)));
         let longer = throttled(LONGEST_PAUSE + Duration::from_secs(1)).await;

@@ -34,7 +34,7 @@ pub(super) struct RejectedRest<'b> {
     /// What names the customer once more.
     again: [&'b str; 2],
     /// Whether its customer is not known.
-    is_of_nobody: bool,
+    lacks_customer: bool,
 }
 
 /// The cells of a [`RejectedRest`], to be borrowed from.
@@ -98,13 +98,13 @@ impl<'b> RejectedRest<'b> {
                 .mapping
                 .again
                 .map(|column| column.and_then(|at| view.cell(at)).unwrap_or("")),
-            is_of_nobody: false,
+            lacks_customer: false,
         })
     }
 
     /// Leaves out what a problem is with; whether there was anything left of it.
     pub(super) fn leave_out(&mut self, shared: &BlockChecks, problem: &Problem) -> bool {
-        self.is_of_nobody |= problem.column == "customer";
+        self.lacks_customer |= problem.column == "customer";
         let columns = shared.job.columns();
         let Some(at) = columns.iter().position(|column| column.name == problem.column) else {
             return false;
@@ -138,12 +138,12 @@ impl<'b> RejectedRest<'b> {
     }
 
     /// What the licences it names lack for any customer, where the customer is not known: what one holds cannot be said then.
-    pub(super) fn skus_of_nobody(&self, shared: &BlockChecks) -> Vec<Problem> {
-        if !self.is_of_nobody {
+    pub(super) fn impossible_skus(&self, shared: &BlockChecks) -> Vec<Problem> {
+        if !self.lacks_customer {
             return Vec::new();
         }
         match self.cells().request(shared) {
-            Request::Change(change) => tenantry_jobs::skus_of_nobody(&change),
+            Request::Change(change) => tenantry_jobs::impossible_skus(&change),
             Request::Export(_) | Request::Sync(_) => Vec::new(),
         }
     }
@@ -299,7 +299,7 @@ fn look_up_rests(
             );
             if !goes_on {
                 found.extend(
-                    rest.skus_of_nobody(shared)
+                    rest.impossible_skus(shared)
                         .into_iter()
                         .map(|problem| (rest.row, problem)),
                 );

@@ -55,7 +55,7 @@ pub(crate) fn page(report: &JobReport) -> String {
         job.job,
     );
     counts(&mut page, report);
-    what(&mut page, report);
+    job_facts(&mut page, report);
     timeline(&mut page, report);
     errors(&mut page, report);
     page.push_str("</body>\n</html>\n");
@@ -103,7 +103,7 @@ fn counts(page: &mut String, report: &JobReport) {
     page.push_str("</div>\n");
 }
 
-fn what(page: &mut String, report: &JobReport) {
+fn job_facts(page: &mut String, report: &JobReport) {
     let job = &report.summary;
     page.push_str("<h2>What</h2>\n<dl>\n");
     let mut fact = |name: &str, value: &str| {

@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn doubt_reaches_what_was_claimed_before_it_and_is_held_after_it() {
+    fn doubt_reaches_held_batches_and_is_counted() {
         let turns = Arc::<Turns>::default();
         let asks = |number: i64| lock(&turns.batches)[&turn(number)].asks;
         let _held = hold(&turns, 1, None);
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_a_part_it_is_not_known_what_the_rest_changes() {
+    async fn the_changes_of_a_batch_are_unknown_until_all_its_chunks_are_added() {
         let turns = Arc::<Turns>::default();
         let _first = hold(&turns, 1, None);
         lock(&turns.batches).get_mut(&turn(1)).expect("held").chunks = 2;

@@ -287,7 +287,7 @@ async fn the_catalogue_speaks_for_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn doctor_says_what_to_do() {
+async fn doctor_names_the_failing_parts() {
     let place = Place::new(On::Sqlite).await;
     let fine = place.tenantry(&["doctor"]).ends(0);
     assert!(fine.out.contains("ok   ledger"), "{}", fine.out);

@@ -282,7 +282,7 @@ fn no_secret_is_quoted_from_a_broken_configuration() {
 }
 
 #[test]
-fn partner_center_needs_somebody_to_be_and_somewhere_to_go() {
+fn partner_center_needs_an_identity_and_addresses() {
     let config = load(None, &[], &[]).expect("sound");
     assert!(config.partner_center.settings().expect("sound").is_none());
     let told = faults(

@@ -77,7 +77,7 @@ const MOVE: &str = "INSERT INTO TABLE (id, text, number) SELECT id + 1000000, $2
 const DELETE: &str = "DELETE FROM TABLE WHERE id = $1";
 
 on_both! {
-    async fn one_statement_for_many_rows_does_what_one_for_each_does(place: Place) {
+    async fn one_statement_for_many_rows_equals_one_for_each(place: Place) {
         let ledger = place.ledger().await;
         ledger.db().write(|tx| {
             for table in ["one", "many", "sent"] {

@@ -51,7 +51,7 @@ async fn two_runs_of_one_file_write_it_once_and_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_leaves_a_directory_alone_while_somebody_writes_to_it() {
+async fn a_worker_leaves_a_locked_directory_alone() {
     let place = with_users(10).await;
     die_before_delivered(&place);
     let out = place.path("out");

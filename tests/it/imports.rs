@@ -339,7 +339,7 @@ fn may_know(module: &Name) -> bool {
 }
 
 #[test]
-fn nobody_but_configuration_and_registry_knows_which_services_are_stores() {
+fn only_configuration_and_registry_know_the_services() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let uses = uses_of_the_service(&root.join("src"));
     let wrong: Vec<&str> = uses
@@ -396,7 +396,7 @@ fn the_kit_of_stores_knows_no_store_and_nothing_of_the_program() {
 
 /// The test can fail: a circle through a name that is passed on, and an import against the order, are found.
 #[test]
-fn circles_are_found_through_what_is_passed_on() {
+fn circles_are_found_through_reexports() {
     let directory = tempfile::tempdir().expect("a directory");
     let write = |name: &str, text: &str| {
         let path = directory.path().join(name);

@@ -259,7 +259,7 @@ async fn an_entry_without_a_document_is_rejected_too() {
 }
 
 #[tokio::test]
-async fn no_secret_is_kept_with_what_is_refused() {
+async fn no_secret_is_kept_with_refused_documents() {
     let mut desk = Desk::new(RedisServer::shared().await).await;
     desk.send("job", br#"{"kind":"none","rows":[{"a":"b","password":"s3cret"}]}"#)
         .await;
@@ -271,7 +271,7 @@ async fn no_secret_is_kept_with_what_is_refused() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_stop_nobody() {
+async fn bytes_that_are_no_text_do_not_stop_the_reader() {
     let mut desk = Desk::new(RedisServer::shared().await).await;
     let mut command = redis::cmd("XADD");
     command
@@ -364,7 +364,7 @@ async fn documents_held_by_a_slow_reader_are_left_to_it() {
 }
 
 #[tokio::test]
-async fn a_reader_told_to_stop_finishes_what_it_has_in_hand() {
+async fn a_reader_told_to_stop_finishes_the_document_in_hand() {
     let mut desk = Desk::new(RedisServer::shared().await).await;
     let doorman = Doorman {
         takes: Duration::from_millis(500),
@@ -403,7 +403,7 @@ async fn reading_goes_on_after_the_server_forgot_everything_or_was_killed() {
 }
 
 #[tokio::test]
-async fn an_outcome_for_what_is_no_stream_keeps_nobody_busy() {
+async fn a_reply_to_a_key_that_is_no_stream_is_given_up() {
     let mut desk = Desk::new(RedisServer::shared().await).await;
     let key = format!("{}-text", desk.prefix);
     let _: () = redis::cmd("SET")

@@ -148,7 +148,7 @@ on_both! {
         assert!(ledger.retry(&again, &by("tester"), 60_000).await.expect("asked").queued().is_err(), "nothing is left");
     }
 
-    async fn cancelling_keeps_what_is_done(place: Place) {
+    async fn cancelling_keeps_finished_rows(place: Place) {
         let ledger = place.ledger().await;
         let job = queued(&ledger, 30).await;
         let held = ledger.claim(claimant("w", 60_000)).await.expect("asked").expect("a chunk");
@@ -295,7 +295,7 @@ proptest! {
     /// Whatever workers do and whenever they die, each chunk is closed once, by its last holder, and the
     /// counters add up.
     #[test]
-    fn counters_equal_what_was_closed(steps in steps()) {
+    fn counters_equal_the_closed_chunks(steps in steps()) {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         runtime.block_on(async {
             let place = Place::new(On::Sqlite).await;

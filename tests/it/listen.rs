@@ -129,7 +129,7 @@ on_both! {
         }
     }
 
-    async fn open_jobs_are_reported_in_whatever_state_they_are(place: Place) {
+    async fn open_jobs_are_reported_in_any_state(place: Place) {
         let ledger = place.ledger().await;
         place.write("customers.csv", CUSTOMERS);
         let submitted = place.tenantry(&["submit", "add-customer", "customers.csv"]).ends(0);
@@ -198,7 +198,7 @@ async fn prometheus_understands_metrics_alerts_and_the_dashboard() {
 
 /// The health check of the compose file, asked here: a worker that works is healthy, one that is not there is not.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_health_check_of_the_compose_file_does_what_it_says() {
+async fn the_health_check_of_the_compose_file_fails_once_the_worker_stops() {
     let place = Place::new(On::Sqlite).await;
     let mut listening = Listening::start(&place, &[]).await;
     let compose = read(config("../docker-compose.yml"));

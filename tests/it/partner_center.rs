@@ -385,7 +385,7 @@ async fn impossible_rows_are_rejected_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_account_parks_the_job_until_somebody_resumes_it() {
+async fn a_refused_account_pauses_the_job() {
     let (office, [alpha, _]) = Office::with_customers().await;
     let users = format!("{USERS}{alpha},one@alpha.onmicrosoft.com,One,Uno,GB,,\n");
     let refused = serde_json::json!({ "operation": "create-user", "fault": "expired-token", "times": 1 });

@@ -209,7 +209,7 @@ fn handed_out(csv: &str) -> Vec<(String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plan_says_what_its_run_has_to_be_told_about_passwords() {
+async fn a_plan_hints_at_the_password_options_of_its_run() {
     let place = Place::with_customer().await;
     place.write("users.csv", USERS);
     let next = |args: &[&str]| {
@@ -237,7 +237,7 @@ async fn a_plan_says_what_its_run_has_to_be_told_about_passwords() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn passwords_are_handed_out_to_the_recipients_and_to_nobody_else() {
+async fn passwords_are_handed_out_to_the_recipients_only() {
     let place = Place::with_customer().await;
     place.write("users.csv", USERS);
     let public = place.tenantry(&["keygen", "--json"]).ends(0).json()["public_key"].clone();

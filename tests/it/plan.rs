@@ -95,7 +95,7 @@ async fn a_repeated_row_is_told_with_its_value_and_counted_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customer_is_the_same_whatever_it_is_called() {
+async fn a_customer_is_the_same_under_each_of_its_names() {
     let place = Place::with_customer().await;
     place.write(
         "patch.csv",

@@ -287,7 +287,7 @@ async fn entries_that_are_no_tickets_are_thrown_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_is_no_list_ends_nobody() {
+async fn a_key_that_is_no_list_does_not_end_the_worker() {
     let server = RedisServer::shared().await;
     let prefix = server.prefix();
     let (queue, key) = (

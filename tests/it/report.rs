@@ -3,7 +3,7 @@
 use crate::place::{Place, read};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_report_groups_what_went_wrong_and_its_page_runs_nothing() {
+async fn a_report_groups_faults_and_its_page_runs_nothing() {
     let place = Place::with_customer().await;
     let mut users = "customer,user_principal_name,first_name\n".to_owned();
     for n in 0..5 {

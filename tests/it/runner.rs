@@ -132,7 +132,7 @@ macro_rules! with_both_queues {
 }
 
 with_both_queues! {
-    async fn a_job_nobody_rang_for_is_found(shop: Shop) {
+    async fn an_unannounced_job_is_found(shop: Shop) {
         let working = shop.runner();
         let job = shop.ended(&shop.unannounced("a", 95).await).await;
         assert_eq!((job.state, job.counts.applied), (JobState::Completed, 95));
@@ -205,7 +205,7 @@ with_both_queues! {
         assert!(!names.contains("a10@alpha.onmicrosoft.com") && names.contains("a20@alpha.onmicrosoft.com"));
     }
 
-    async fn a_cancelled_job_keeps_what_is_done_and_can_be_gone_on_with(shop: Shop) {
+    async fn a_cancelled_job_keeps_its_finished_rows_and_can_be_continued(shop: Shop) {
         let job = shop.unannounced("a", 3_000).await;
         let working = shop.runner();
         eventually("some rows", async || (shop.job(job.id).await.counts.applied > 0).then_some(())).await;

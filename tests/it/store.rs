@@ -82,7 +82,7 @@ A-1,ONE@alpha.onmicrosoft.com,One,One,GB,
         assert_eq!(count, ["41"]);
     }
 
-    async fn an_update_touches_only_what_it_names_and_keeps_what_was(place: Place) {
+    async fn an_update_touches_only_named_columns_and_keeps_the_image_before(place: Place) {
         let ledger = place.ledger().await;
         apply(&ledger, "add-customer", TWO_CUSTOMERS).await;
         let patch = "customer,email,phone,address_line2,tags\nA-1,new@alpha.example,,,vip\nB-2,,+49 30 1234567,<clear>,\n";
@@ -154,7 +154,7 @@ A-1,ONE@alpha.onmicrosoft.com,One,One,GB,
         assert_eq!(column(db, back).await, ["one@alpha.onmicrosoft.com|Uno||0"]);
     }
 
-    async fn a_new_name_is_one_of_the_customers_and_nobody_elses(place: Place) {
+    async fn a_new_name_is_in_a_domain_of_the_customer_and_free(place: Place) {
         let ledger = place.ledger().await;
         apply(&ledger, "add-customer", TWO_CUSTOMERS).await;
         let of = |names: &[&str]| {

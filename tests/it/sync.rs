@@ -112,7 +112,7 @@ on_both! {
         assert_sound(&here).await;
     }
 
-    async fn only_what_has_changed_is_copied_and_what_is_gone_is_marked(place: Place) {
+    async fn only_changed_records_are_copied_and_missing_ones_are_marked(place: Place) {
         let (_other, mirror, stores) = mirror(&place).await;
         fill(&mirror).await;
         let here = place.ledger().await;
@@ -142,7 +142,7 @@ on_both! {
         assert_eq!(sync(&here, &stores, EVERYTHING).await.counts.unchanged, 1);
     }
 
-    async fn a_full_copy_mends_what_was_changed_here(place: Place) {
+    async fn a_full_copy_overwrites_local_changes(place: Place) {
         let (_other, mirror, stores) = mirror(&place).await;
         fill(&mirror).await;
         let here = place.ledger().await;

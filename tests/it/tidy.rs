@@ -98,7 +98,7 @@ fn every_dependency_is_used() {
 }
 
 #[test]
-fn every_file_says_what_it_is_for_and_stays_readable() {
+fn every_file_has_a_module_comment_and_stays_readable() {
     for path in all_sources() {
         let text = read(&path);
         let has_doc = text.starts_with("//!") || text.starts_with("#![doc = include_str!(");

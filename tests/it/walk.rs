@@ -94,7 +94,7 @@ on_both! {
         }
     }
 
-    async fn a_row_somebody_has_edited_since_is_kept(place: Place) {
+    async fn a_row_edited_since_is_kept(place: Place) {
         let ledger = place.ledger().await;
         apply(&ledger, "add-customer", sample("add-customer")).await;
         let done = apply(&ledger, "update-account", sample("update-account")).await;
@@ -128,7 +128,7 @@ on_both! {
         assert_eq!(column(ledger.db(), "SELECT licenses FROM users").await, before[..1]);
     }
 
-    async fn a_transfer_waits_for_the_other_partner_and_holds_nobody_up(place: Place) {
+    async fn a_transfer_waits_for_the_other_partner_and_holds_up_no_worker(place: Place) {
         let ledger = place.ledger().await;
         for kind in ["add-customer", "set-subscriptions"] {
             apply(&ledger, kind, sample(kind)).await;
@@ -200,7 +200,7 @@ async fn a_plan_is_applied_as_it_is_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_destructive_job_waits_for_somebody_else() {
+async fn a_destructive_job_waits_for_approval_by_another_person() {
     let place = Place::with_customer().await;
     place
         .tenantry(&[
@@ -291,7 +291,7 @@ async fn a_destructive_job_waits_for_somebody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_holds_what_was_asked_for() {
+async fn an_export_holds_the_selected_rows_and_columns() {
     let place = Place::new(On::Sqlite).await;
     let ledger = place.ledger().await;
     for kind in ["add-customer", "set-seats", "bulk-add-users"] {

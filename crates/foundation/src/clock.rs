@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_followed_clock_keeps_to_what_it_was_told() {
+    fn a_following_clock_keeps_to_its_source() {
         let began = Instant::now();
         // An hour ahead of this machine.
         let theirs = machine_millis() + 3_600_000;
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_held_clock_follows_nobody() {
+    fn a_held_clock_follows_no_other() {
         let clock = Clock::held(5).following(told(1_000, Instant::now(), 1));
         assert_eq!(
             (clock.now_millis(), clock.elapsed_millis(), clock.is_off_by()),

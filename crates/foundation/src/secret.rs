@@ -158,7 +158,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_password_is_shown_whatever_its_characters(password in "[!-~]*S3CRET[!-~]*", form in 0..4) {
+        fn passwords_of_any_characters_are_hidden(password in "[!-~]*S3CRET[!-~]*", form in 0..4) {
             let url = match form {
                 0 => format!("postgres://ada:{password}@db.example/x"),
                 // With a colon in it, it is a user and a password.

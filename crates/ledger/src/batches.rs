@@ -554,7 +554,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_nobody_takes_up_is_abandoned() {
+    fn a_left_batch_is_abandoned_after_a_while() {
         let batch = HeldBatch {
             turn: 1,
             owner: "one".to_owned(),

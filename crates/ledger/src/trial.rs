@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn accidents_find_nobody_at_fault() {
+    fn accidents_blame_no_row() {
         // Two deaths of the whole chunk are not enough, and what gets done starts the count anew.
         let Next::Again(once) = Trial::default().failed(100, 3) else {
             panic!()

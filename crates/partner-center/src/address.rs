@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_doubt_names_the_column_and_what_is_taken() {
+    fn a_doubt_names_the_column_and_the_accepted_address() {
         let said = |judgement| match judgement {
             Judgement::Doubtful(problem) => problem.to_string(),
             other => format!("{other:?}"),

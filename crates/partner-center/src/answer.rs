@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_bounded_by_what_they_take_and_not_by_their_length() {
+    fn answers_are_bounded_by_memory_and_not_by_length() {
         let small = "{\"a\":1},".repeat(100_000);
         let many = format!("[{small}0]");
         assert!(many.len() < 1 << 20);

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn people_are_told_what_to_do() {
+    fn a_failure_names_the_column_to_fill_in() {
         let body = br#"{"code":600051,"description":"Customer phone number is missing."}"#;
         let said = Failure::read("create-customer", 400, body, None).to_string();
         assert_eq!(

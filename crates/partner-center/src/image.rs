@@ -124,7 +124,7 @@ impl Image {
     }
 
     /// The customer it is about.
-    pub(super) fn whose(&self) -> Customer {
+    pub(super) fn customer(&self) -> Customer {
         Customer {
             id: self.customer.clone(),
             domain: self.domain.clone(),

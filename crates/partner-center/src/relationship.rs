@@ -87,7 +87,7 @@ pub(super) async fn remove(
     // Once it has ended, the customer is not to be found any more.
     let begun = Image::of_step(steps, "relationship")?;
     let customer = match begun {
-        Some(image) => image.whose(),
+        Some(image) => image.customer(),
         None => (*session.customer(removal.customer).await?).clone(),
     };
     let target = customer.id.clone();

@@ -110,7 +110,7 @@ impl<'b> Back<'b> {
         }
         let mut previewed = RowPreview::from(Verdict::Change(changes)).noting(notes.join("; "));
         if let Some(image) = self.images.iter().find(|image| image.is_of_user()) {
-            let customer = image.whose();
+            let customer = image.customer();
             let of = self.session.users(&customer.id).await?.len() as u64;
             previewed = previewed.touching(customer.touch(1, of));
         }
@@ -181,7 +181,7 @@ impl<'b> Back<'b> {
 
     /// Does what brings one image back.
     async fn bring_back(&self, steps: Steps<'_>, name: &str, image: &Image) -> Result<Brought, PartnerCenterError> {
-        let (session, customer, id) = (self.session, image.whose(), image.id.as_str());
+        let (session, customer, id) = (self.session, image.customer(), image.id.as_str());
         let step = session.step(steps, name);
         let done = match image.object {
             Object::UserState if image.after("state") == "deleted" => {
@@ -242,7 +242,7 @@ impl<'b> Back<'b> {
 
     /// Gives a user that is back those licences again that are still to be had.
     async fn give_back(&self, steps: Steps<'_>, name: &str, image: &Image) -> Result<Brought, PartnerCenterError> {
-        let (customer, user, had) = (image.whose(), image.id.as_str(), image.ids("licenses"));
+        let (customer, user, had) = (image.customer(), image.id.as_str(), image.ids("licenses"));
         let held = self.session.skus(&customer.id).await?;
         let has = self.session.licenses_now(&customer.id, user).await?;
         let (to_be_had, lost): (Vec<String>, Vec<String>) = had.into_iter().partition(|id| {

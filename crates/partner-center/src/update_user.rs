@@ -155,7 +155,7 @@ pub(super) async fn apply(
 ) -> Result<End, PartnerCenterError> {
     // A user that was renamed is no more to be found by the name the row has for it.
     let (customer, id, is_renamed) = match Image::of_step(steps, PROFILE)? {
-        Some(begun) => (begun.whose(), begun.id.clone(), begun.after.contains_key(NAME)),
+        Some(begun) => (begun.customer(), begun.id.clone(), begun.after.contains_key(NAME)),
         None => match resolve(session, patch).await? {
             Resolved::Differs(named, id, changes) => {
                 let is_renamed = changes.iter().any(|change| change.field == NAME);

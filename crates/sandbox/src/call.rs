@@ -61,7 +61,7 @@ impl Call<'_> {
 
     /// The customer the path begins with.
     pub(super) fn customer(&mut self) -> Result<Resource, Refused> {
-        let customer = self.customer_whatever()?;
+        let customer = self.any_customer()?;
         if customer.text("relationshipToPartner") == "none" {
             return Err(refuse(403, 20_002, "The caller has no business with this customer."));
         }
@@ -69,7 +69,7 @@ impl Call<'_> {
     }
 
     /// The customer the path begins with, even if we have no business with him any more.
-    pub(super) fn customer_whatever(&mut self) -> Result<Resource, Refused> {
+    pub(super) fn any_customer(&mut self) -> Result<Resource, Refused> {
         let named = self.places.first().map_or("", String::as_str);
         let guid = Uuid::try_parse(named.trim())
             .map_err(|_| refuse(400, 2000, "A customer's id is a GUID.").about([named]))?

@@ -266,7 +266,7 @@ pub(super) fn relationship_request(call: &mut Call<'_>) -> ReplyResult {
 
 /// `PATCH customers/{id}`: ends the relationship, or the delegated access.
 pub(super) fn patch(call: &mut Call<'_>) -> ReplyResult {
-    call.customer_whatever()?;
+    call.any_customer()?;
     let body = call.request.object()?.clone();
     let relationship = json::text(&body, "relationshipToPartner");
     if relationship.eq_ignore_ascii_case("none") {
@@ -285,7 +285,7 @@ pub(super) fn patch(call: &mut Call<'_>) -> ReplyResult {
 }
 
 fn remove(call: &mut Call<'_>) -> ReplyResult {
-    let mut customer = call.customer_whatever()?;
+    let mut customer = call.any_customer()?;
     if customer.text("relationshipToPartner") == "none" {
         let text = "There is no such relationship any more.";
         return Err(refuse(404, 3000, text));

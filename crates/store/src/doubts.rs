@@ -53,7 +53,7 @@ mod tests {
     use crate::FieldChange;
 
     #[test]
-    fn only_what_would_change_something_is_at_fault() {
+    fn only_doubts_that_change_something_are_faults() {
         let doubt = |field| ValueDoubt {
             field,
             problem: Problem::new("invalid", field, "-", "a phone number"),

@@ -52,6 +52,6 @@ fn problems() {
 }
 
 #[test]
-fn it_waits_for_somebody_else() {
+fn it_is_destructive() {
     assert!(DeleteUsers.policy().destructive);
 }

@@ -164,7 +164,7 @@ fn every_problem_of_a_row_in_column_order() {
 }
 
 #[test]
-fn columns_belong_to_what_is_exported() {
+fn columns_belong_to_the_exported_list() {
     check(
         &[("sort", "Compny name")],
         &["unknown-choice sort Compny name > company_name"],

@@ -114,7 +114,7 @@ mod tests {
     use super::looks_secret;
 
     #[test]
-    fn secrets_are_told_by_what_people_call_them() {
+    fn names_of_secrets_are_recognised_in_many_languages() {
         for name in [
             "_pwd",
             "_Kennwort",

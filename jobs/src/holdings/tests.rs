@@ -80,7 +80,7 @@ fn where_it_cannot_be_told_which_is_meant_they_are_listed() {
 }
 
 #[test]
-fn seats_are_of_what_the_customer_holds_before_what_others_may() {
+fn held_skus_are_suggested_before_other_skus() {
     let told = |written: &str, guessed: Option<&str>, held: &[(&str, &str)]| {
         let held = held
             .iter()

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn turns_down_what_is_no_name() {
+    fn single_letters_marks_and_legal_forms_are_no_names() {
         for name in [
             "X",
             "é",

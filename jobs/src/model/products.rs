@@ -99,7 +99,7 @@ pub(crate) fn is_exact(written: &str) -> bool {
 }
 
 /// Why a cell's entry is the SKU of no customer at all; `None` where some customer may hold it.
-pub(crate) fn of_nobody(column: &str, written: &str) -> Option<Problem> {
+pub(crate) fn impossible_sku(column: &str, written: &str) -> Option<Problem> {
     let is_one = is_part_number(written) && (Uuid::try_parse(written).is_err() || written.len() == HYPHENATED);
     let sentence = "no SKU is called so; name each by its part number or its GUID, separated by `;`";
     (!is_one).then(|| Problem::stated(code::UNKNOWN_SKU, column, written, sentence).suggest(known_sku(written)))

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn guesses_what_was_meant() {
+    fn the_nearest_role_is_suggested() {
         assert_eq!(near("Helpdesk Admin"), Some("Helpdesk Administrator"));
         assert_eq!(near("Globl Reader"), Some("Global Reader"));
         assert_eq!(near("Chief Wizard"), None);

@@ -26,7 +26,7 @@ fn asking_side(flow: Flow) -> Direction {
 }
 
 /// Who may do what, in words.
-pub(super) fn who(flow: Flow) -> &'static str {
+pub(super) fn roles(flow: Flow) -> &'static str {
     match flow {
         Flow::AzurePlan | Flow::NewCommerce => {
             "the partner who is to have the subscription requests and cancels, the one who has it accepts or rejects"

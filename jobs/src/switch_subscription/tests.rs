@@ -58,7 +58,7 @@ fn each_step_belongs_to_one_of_the_two() {
 }
 
 #[test]
-fn the_legacy_form_is_handed_in_by_who_has_the_subscription() {
+fn the_legacy_form_is_handed_in_by_the_current_partner() {
     check(&[("flow", "legacy-azure"), ("direction", "out")], &[]);
     check(&[("flow", "legacy-azure")], &["conflicting direction in > out"]);
     for action in ["accept", "reject", "cancel"] {
@@ -141,7 +141,7 @@ fn every_problem_of_a_row_in_column_order() {
 }
 
 #[test]
-fn faults_say_who_may_do_what() {
+fn faults_name_the_actions_of_each_partner() {
     let row = testing::row_of(&SwitchSubscription, &GOOD, &[("action", "accept")]);
     let problems = testing::change(&SwitchSubscription, &row).unwrap_err();
     assert_eq!(

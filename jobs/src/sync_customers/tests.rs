@@ -11,7 +11,7 @@ fn check(cells: &[(&str, &str)], expected: &[&str]) {
 }
 
 #[test]
-fn everything_is_copied_unless_the_row_says_what() {
+fn everything_is_copied_unless_the_row_selects_parts() {
     for (what, users, subscriptions) in [
         ("", true, true),
         (";", true, true),

@@ -126,7 +126,7 @@ impl<W: Write + Send> View for PlanText<W> {
                 continue;
             }
             let line = checked.line(preview.row);
-            let what = output::what(self.kind, &preview.verdict, checked.subject(preview.row).as_ref());
+            let what = output::planned_action(self.kind, &preview.verdict, checked.subject(preview.row).as_ref());
             let mark = if preview.destructive { " (destructive)" } else { "" };
             let mut text = format!("{} {line}: {what}{mark}\n", self.line);
             if !preview.note.is_empty() {

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn names_fit_whatever_their_case() {
+    fn names_fit_in_any_case() {
         let globs = Globs::try_from(GlobList(vec!["*.csv".into(), "Users?.XLSX".into()])).expect("globs");
         assert_eq!(globs.fitting("USERS.CSV".as_ref()), Some("*.csv"));
         assert_eq!(globs.fitting("users1.xlsx".as_ref()), Some("Users?.XLSX"));

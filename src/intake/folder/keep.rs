@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_days_are_old_and_only_what_is_ours_is_removed() {
+    fn whole_days_expire_and_foreign_entries_stay() {
         let dir = tempfile::tempdir().expect("made");
         for path in [
             "2026-08-01/users--01a20806",

@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_copy_is_whole_and_what_has_changed_or_is_no_file_is_not_copied() {
+    fn a_copy_is_whole_and_changed_or_irregular_files_are_not_copied() {
         let (inbox, dir) = (tempfile::tempdir().expect("made"), tempfile::tempdir().expect("made"));
         let from = inbox.path().join("a.csv");
         fs::write(&from, "one").expect("written");

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_below_a_root_is_reached_wherever_links_lead() {
+    fn only_directories_below_a_root_are_reached_wherever_links_lead() {
         let dir = tempfile::tempdir().expect("a directory");
         let (root, other) = (dir.path().join("root"), dir.path().join("other"));
         for made in [root.join("below"), other.clone()] {

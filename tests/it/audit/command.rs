@@ -101,7 +101,7 @@ async fn an_export_is_verified_without_any_database() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_log_is_shown_newest_first_and_says_who_stopped_a_job() {
+async fn the_log_is_shown_newest_first_with_the_actor_of_each_record() {
     let place = Place::with_customer().await;
     place.write("users.csv", USERS);
     let id = place

@@ -133,7 +133,7 @@ async fn a_list_is_shown_again_and_again_until_it_is_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn users_are_found_by_their_names_and_by_what_they_have() {
+async fn users_are_found_by_their_names_and_fields() {
     let place = place_with_jobs().await;
     let names = |args: &[&str]| {
         let listed = place.tenantry(&[args, &["--json"]].concat()).ends(0).out;

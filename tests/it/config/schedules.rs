@@ -233,7 +233,7 @@ fn of_this_repository(path: &str) -> String {
 }
 
 #[test]
-fn the_schedules_of_the_guide_and_of_what_is_ready_to_use_are_sound() {
+fn the_schedules_of_the_guide_and_of_shipped_configurations_are_sound() {
     let guide = of_this_repository("docs/guides/schedules.md");
     let blocks = guide
         .split("```toml\n")

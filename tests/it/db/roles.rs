@@ -231,7 +231,7 @@ async fn a_schema_that_is_behind_is_the_owners_to_bring_up_to_date() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_standby_answers_what_only_reads() {
+async fn a_standby_answers_reading_commands() {
     let mut roles = Roles::new().await;
     let standby = roles.server.standby().await;
     let place = roles.on("tenantry_auditor");

@@ -80,7 +80,7 @@ fn every_link_leads_to_a_file_and_a_heading_that_exist() {
 }
 
 #[test]
-fn an_anchor_is_what_the_heading_says() {
+fn anchors_are_made_from_headings() {
     let page = Page {
         path: PathBuf::from("x.md"),
         text: "# Jobs, and `plan`\n## When\n## When\n```\n# no heading\n```\n".to_owned(),

@@ -75,7 +75,7 @@ fn exit_codes() -> String {
 }
 
 #[test]
-fn the_reference_is_what_the_definitions_say() {
+fn the_reference_matches_the_definitions() {
     let is_writing = std::env::var_os("TENANTRY_WRITE_DOCS").is_some();
     let mut stale = Vec::new();
     for (name, generated) in [

@@ -172,7 +172,7 @@ fn damaged_gzip() {
 }
 
 #[test]
-fn cells_are_handed_on_whatever_is_in_them() {
+fn cells_are_handed_on_with_any_characters() {
     check("a,b\n1\u{0}2,\u{1}\n", "a·b | 2: 1\u{0}2·\u{1}");
     check(
         "a\n=cmd|' /C calc'!A0\n+1\n-1\n@x\n",

@@ -8,7 +8,7 @@ use tenantry_foundation::input::{Input, InputLimits};
 use crate::input::rows;
 
 #[test]
-fn a_cell_is_what_its_format_shows() {
+fn a_cell_is_read_as_its_format_shows() {
     let mut book = Workbook::new();
     let sheet = book.add_worksheet();
     for (column, title) in ["zip", "phone", "other", "last"].into_iter().enumerate() {
@@ -44,7 +44,7 @@ fn a_cell_is_what_its_format_shows() {
 }
 
 #[test]
-fn shares_and_fractions_are_what_was_typed() {
+fn shares_and_fractions_are_read_as_typed() {
     let mut book = Workbook::new();
     let sheet = book.add_worksheet();
     for (column, (code, value)) in [

@@ -97,7 +97,7 @@ proptest! {
     }
 
     #[test]
-    fn a_workbook_holds_what_csv_holds(
+    fn cells_survive_two_rounds_through_a_workbook(
         cells in proptest::collection::vec(cell(), 1..5),
         message in cell(),
     ) {
@@ -174,7 +174,7 @@ fn digits_that_a_spreadsheet_would_change_are_guarded_and_others_are_not() {
 }
 
 #[test]
-fn the_apostrophe_goes_in_any_file_but_a_quoted_cell_of_somebody_else_stays() {
+fn the_apostrophe_goes_in_any_file_but_a_quoted_cell_of_a_foreign_file_stays() {
     let cells = |header: &str| first_row(format!("{header}\n'=x,''+y,'a,','-b',\"'t Hooft\"\n").as_bytes());
     for header in ["a,b,c,d,e,f", "a,b,c,d,code,f"] {
         assert_eq!(cells(header), ["=x", "'+y", "'a", "'", "'-b'", "'t Hooft"], "{header}");

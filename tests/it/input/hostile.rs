@@ -119,7 +119,7 @@ fn cell(inner: &str) -> Book {
 }
 
 #[test]
-fn a_workbook_is_weighed_by_what_its_reader_would_hold() {
+fn a_workbook_is_weighed_by_the_memory_of_its_reader() {
     let held = "texts, formats and names of more than 100000 bytes in its part ";
     let run = format!("<t>{}</t>", "a".repeat(1000));
     let cases: [(Book, &str, &str); 17] = [
@@ -370,7 +370,7 @@ fn blank_lines_are_bounded_where_they_follow_each_other() {
 }
 
 #[test]
-fn a_text_is_bounded_in_columns_cells_and_what_it_unzips_to() {
+fn a_text_is_bounded_in_columns_cells_and_unzipped_bytes() {
     let wide = |columns: usize| format!("{}\n1\n", vec!["customer"; columns].join(","));
     let row = |cells: usize| format!("a,b\nx{}\n", ",".repeat(cells - 1));
     let cells = InputLimits { cells: 50, ..limits() };
@@ -413,7 +413,7 @@ impl Read for Pieces {
 }
 
 #[test]
-fn in_what_encoding_a_text_is_does_not_hang_on_the_pieces_that_it_comes_in() {
+fn the_encoding_of_a_text_does_not_depend_on_its_pieces() {
     let bytes = b"customer,city\nalpen.onmicrosoft.[om\xff\xff\xff\x84y2\n".to_vec();
     let read = |most| {
         let pieces = Pieces(Cursor::new(bytes.clone()), most);

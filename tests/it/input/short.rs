@@ -95,7 +95,7 @@ fn people(full: &[&str], rows: &[&str]) -> String {
 }
 
 #[test]
-fn a_row_alone_that_lost_a_cell_is_told_by_what_its_columns_hold() {
+fn a_lone_row_that_lost_a_cell_is_told_by_the_contents_of_its_columns() {
     let full = [
         "SPB,ana@x.com,Ana Ek,12,York,DE",
         "SPB,bo@x.com,Bo Gil,7,,",

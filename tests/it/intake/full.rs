@@ -223,7 +223,7 @@ async fn a_reply_that_redis_refuses_keeps_no_entry() {
 
 /// A worker that dies between the two leaves an entry that is pending and gone.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_entry_that_was_deleted_and_not_acknowledged_stops_nobody() {
+async fn an_entry_deleted_without_acknowledgement_stops_no_reader() {
     let mut desk = Desk::new(RedisServer::shared().await).await;
     desk.make_group().await;
     let gone = desk.send("job", &good()).await;

@@ -31,7 +31,7 @@ on_both! {
         assert_eq!((row.text(0).expect("text"), row.int(1).expect("a number")), ("+49 30 0088", 82), "each was done, the last one last");
     }
 
-    async fn the_ledgers_door_records_once_and_says_what_is_wrong_with_rows(place: Place) {
+    async fn the_ledgers_door_records_once_and_reports_faults_of_rows(place: Place) {
         let server = RedisServer::shared().await;
         let desk = Desk::new(server).await;
         let door = LedgerDoor::new(&app(&place, &desk, server.url()).await.service);

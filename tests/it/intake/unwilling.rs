@@ -37,7 +37,7 @@ const TROUBLES: [Trouble; 6] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_of_the_ledger_end_whatever_is_wrong_with_redis() {
+async fn jobs_of_the_ledger_end_despite_any_trouble_of_redis() {
     let server = RedisServer::private().await;
     let mut redis = server.connect().await;
     let place = Place::new(On::Sqlite).await;

@@ -35,7 +35,7 @@ pub(super) async fn deleted(ledger: &Ledger) -> usize {
 }
 
 on_both! {
-    async fn nobody_approves_a_job_of_their_own_or_a_plan_they_have_not_seen(place: Place) {
+    async fn approvals_of_own_jobs_and_of_unseen_plans_are_refused(place: Place) {
         let ledger = place.ledger().await;
         let job = awaiting(&ledger).await;
         let hash = job.seal.clone().expect("a hash");

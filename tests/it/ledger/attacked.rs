@@ -62,7 +62,7 @@ const ALL: [Attack; 13] = [
 ];
 
 impl Attack {
-    fn is_of_what_was_approved(self) -> bool {
+    fn comes_after_approval(self) -> bool {
         !matches!(
             self,
             Self::Queue | Self::QueueUngated | Self::Forge | Self::EnrolAndSign
@@ -155,7 +155,7 @@ on_both! {
         anna.enrol(&ledger, true, None).await.expect("the first one");
         for attack in ALL {
             let job = awaiting(&ledger).await;
-            if attack.is_of_what_was_approved() {
+            if attack.comes_after_approval() {
                 assert_eq!(anna.approve(&ledger, &job).await, Decided::Done, "{attack:?}");
             }
             if matches!(attack, Attack::Cancelled) {

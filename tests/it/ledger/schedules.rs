@@ -88,7 +88,7 @@ async fn notes(ledger: &Ledger) -> Vec<String> {
 }
 
 on_both! {
-    async fn a_configuration_defines_changes_and_removes_its_own_schedules_and_nobody_elses(place: Place) {
+    async fn a_configuration_defines_changes_and_removes_its_own_schedules_only(place: Place) {
         let (ledger, clock, _) = defined(&place).await;
         let all = vec![definition("a", "hourly", ""), definition("b", "daily", ""), definition("s", "daily", "")];
         let synced = ledger.sync_schedules(sync(0, "one", all)).await.expect("synced");
@@ -128,7 +128,7 @@ on_both! {
         assert_eq!((b.revision, b.considered_until, b.retired_at), (3, T0 + 2 * HOUR, None));
     }
 
-    async fn people_change_what_people_defined(place: Place) {
+    async fn people_change_only_schedules_that_people_defined(place: Place) {
         let (ledger, _, schedule) = defined(&place).await;
         let ada = by("ada");
         ledger.sync_schedules(sync(0, "one", vec![definition("t", "hourly", "")])).await.expect("synced");

@@ -154,7 +154,7 @@ async fn awaiting_another(ledger: &Ledger) -> Job {
 
 /// What people do at the command line, with `ssh-keygen` and without.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_is_approved_with_a_key_or_with_what_ssh_keygen_signs() {
+async fn a_job_is_approved_with_a_key_or_a_signature_of_ssh_keygen() {
     let place = Place::with_customer().await;
     let (anna, ben) = (Person::new("anna", 1), Person::new("ben", 2));
     for person in [&anna, &ben] {

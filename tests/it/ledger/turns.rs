@@ -211,7 +211,7 @@ on_both! {
         close_all(&ledger, &again).await;
     }
 
-    async fn a_worker_that_was_slow_keeps_nothing_of_what_others_took_a_part_of(place: Place) {
+    async fn a_slow_worker_loses_a_batch_that_others_took_a_part_of(place: Place) {
         let clock = Clock::held(1_795_000_000_000);
         let ledger = place.ledger_at(&clock).await;
         let jobs = queued(&ledger, &[1, 1, 1, 1]).await;
@@ -235,7 +235,7 @@ on_both! {
         assert_eq!(told(&last, &jobs).1, [2, 3]);
     }
 
-    async fn a_job_that_is_paused_keeps_nobody_waiting(place: Place) {
+    async fn a_paused_job_holds_up_no_other_job(place: Place) {
         let clock = Clock::held(1_795_000_000_000);
         let ledger = place.ledger_at(&clock).await;
         let jobs = queued(&ledger, &[1, 1, 1]).await;

@@ -103,7 +103,7 @@ on_both! {
         assert_eq!(roles, ["root@alpha.onmicrosoft.com"]);
     }
 
-    async fn a_submitter_who_may_take_a_job_of_their_own_back_alone_can_do_so(place: Place) {
+    async fn submitters_undo_their_own_jobs_alone(place: Place) {
         let ledger = place.ledger().await;
         let tester = Actor::new("tester", Via::Cli).from_account("tester@here".to_owned());
         with_users(&ledger).await;
@@ -117,7 +117,7 @@ on_both! {
         assert_eq!((done.state, done.counts.applied, deleted(&ledger).await), (JobState::Completed, 1, 1));
     }
 
-    async fn nothing_is_done_of_what_the_record_says_otherwise_of(place: Place) {
+    async fn jobs_that_contradict_the_record_do_nothing(place: Place) {
         let ledger = place.ledger().await;
         let anna = Person::new("anna", 1);
         with_users(&ledger).await;

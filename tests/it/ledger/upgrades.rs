@@ -137,7 +137,7 @@ on_both! {
         assert_eq!(column(ledger.db(), "SELECT progress FROM copying").await, Vec::<String>::new());
     }
 
-    async fn customers_whose_ids_have_become_one_are_both_kept_and_none_is_touched_by_mistake(place: Place) {
+    async fn customers_with_colliding_ids_are_both_kept_and_none_is_touched_by_mistake(place: Place) {
         const OLDER: [&str; 3] = [
             "UPDATE customers SET external_id = 'KÖLN-1' WHERE external_id = 'K-1'",
             "UPDATE customers SET external_id = 'ko\u{308}ln-1' WHERE external_id = 'K-2'",
@@ -202,7 +202,7 @@ on_both! {
         }
     }
 
-    async fn users_whose_names_have_become_one_are_named_and_nothing_is_changed(place: Place) {
+    async fn users_with_colliding_names_are_named_and_nothing_is_changed(place: Place) {
         const OLDER: [&str; 2] = [
             "INSERT INTO users (id, customer, user_principal_name, display_name, flags)
                SELECT 1, id, 'josé@kolna.onmicrosoft.com', 'José', 0 FROM customers WHERE external_id = 'K-1'",

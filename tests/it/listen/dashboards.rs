@@ -75,7 +75,7 @@ fn folders_and_schedules_are_on_the_dashboard_and_have_alerts() {
 }
 
 #[test]
-fn every_alert_says_what_to_do() {
+fn every_alert_has_a_runbook() {
     let rules = read(alerts());
     let count = |what: &str| rules.matches(what).count();
     assert!(count("- alert: ") >= 8);

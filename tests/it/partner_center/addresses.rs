@@ -14,7 +14,7 @@ fn without_a_number() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customer_at_a_doubtful_address_is_rejected_with_what_is_suggested() {
+async fn a_customer_at_a_doubtful_address_is_rejected_with_a_suggestion() {
     let office = Office::new().await;
     let job = office.apply("add-customer", &without_a_number()).await;
     assert_eq!((job.counts.applied, job.counts.rejected), (1, 1));
@@ -55,7 +55,7 @@ async fn only_a_changed_address_is_looked_at() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_validator_that_is_away_holds_nobody_up_and_the_row_says_so() {
+async fn a_validator_that_is_away_delays_no_row_and_the_row_says_so() {
     let office = Office::new().await;
     let away = json!({ "operation": "validate-address", "fault": "error-503", "times": 1000 });
     office.here.fault(&away).await;

@@ -173,7 +173,7 @@ async fn one_that_is_lost_with_its_answer_is_told_of_with_the_way_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn somebody_has_to_get_it_or_it_is_said_that_nobody_does() {
+async fn the_password_needs_a_recipient_unless_it_is_waived() {
     let office = Office::new().await;
     office.place.write("customers.csv", PLAIN_CUSTOMERS);
     let refused = tenantry(&office, "", &["run", "add-customer", "customers.csv"], "").ends(2);
@@ -251,7 +251,7 @@ async fn are_neither_made_nor_given_passwords_unnoticed() {
 
 /// As somebody can let them go who writes to the ledger's database.
 #[tokio::test(flavor = "multi_thread")]
-async fn are_neither_made_nor_given_passwords_by_a_job_that_nobody_approved() {
+async fn are_neither_made_nor_given_passwords_by_an_unapproved_job() {
     let office = Office::new().await;
     office.applies("add-customer", PLAIN_CUSTOMERS).await;
     let alpha = office.customer("Alpha Ltd").await;

@@ -84,7 +84,7 @@ on_both! {
         assert_eq!(versions, Vec::<String>::new());
     }
 
-    async fn only_what_has_changed_is_copied_and_what_is_gone_is_marked(place: Place) {
+    async fn only_changed_records_are_copied_and_missing_ones_are_marked(place: Place) {
         let office = Office::copying(place, 6).await;
         office.copied(EVERYTHING).await;
         let customers = office.customers().await;
@@ -130,7 +130,7 @@ on_both! {
         assert_eq!(column(office.ledger.db(), "SELECT domain FROM customers WHERE missing_since IS NOT NULL").await, Vec::<String>::new());
     }
 
-    async fn a_row_copies_what_it_names(place: Place) {
+    async fn a_row_copies_the_selected_records(place: Place) {
         let office = Office::copying(place, 5).await;
         let customers = office.customers().await;
         let domain = customers[2]["companyProfile"]["domain"].as_str().expect("a domain");
@@ -241,7 +241,7 @@ async fn a_customer_that_cannot_be_read_is_named_and_stays_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plan_says_what_is_copied_and_a_changed_store_is_noticed() {
+async fn a_plan_counts_new_records_and_a_changed_store_is_noticed() {
     let office = Office::copying(Place::new(On::Sqlite).await, 3).await;
     office.place.write("all.csv", EVERYTHING);
     let tenantry = |args: &[&str]| Run::from(office.run(args).output().expect("tenantry starts"));

@@ -176,7 +176,7 @@ every_fault! {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_outcome_stays_so_whatever_else_is_answered() {
+async fn an_unknown_outcome_is_not_forgotten_after_another_fault() {
     for operation in [
         "create-user",
         "update-licenses",
@@ -215,12 +215,12 @@ async fn a_transfer_is_asked_for_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_subscription_that_somebody_else_changes_is_read_again() {
+async fn a_subscription_changed_elsewhere_is_read_again() {
     Box::pin(meets("update-subscription", "stale-etag", 1)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_profile_that_somebody_else_changes_is_read_again() {
+async fn a_profile_changed_elsewhere_is_read_again() {
     Box::pin(meets("update-billing-profile", "stale-etag", 1)).await;
 }
 

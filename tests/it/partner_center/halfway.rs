@@ -183,7 +183,7 @@ async fn of_two_deleted_users_of_one_name_either_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_removal_that_cannot_go_on_says_what_it_suspended() {
+async fn a_removal_that_cannot_go_on_counts_its_suspensions() {
     let (office, [alpha, _]) = Office::with_customers().await;
     let path = office.here.subscription_to(LEGACY, &alpha, 5).await;
     let csv = "customer,suspend_subscriptions\nalpha.onmicrosoft.com,yes\n";
@@ -201,7 +201,7 @@ async fn a_removal_that_cannot_go_on_says_what_it_suspended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customer_that_lets_nobody_in_stops_its_own_rows_only() {
+async fn a_customer_without_delegation_stops_its_own_rows_only() {
     let (office, [alpha, beta]) = Office::with_customers().await;
     let users = format!(
         "{USERS}{alpha},one@alpha.onmicrosoft.com,One,Uno,GB,,\n{beta},one@beta.onmicrosoft.com,One,Uno,DE,,\n"
@@ -215,7 +215,7 @@ async fn a_customer_that_lets_nobody_in_stops_its_own_rows_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_whose_customer_leaves_in_the_middle_has_come_halfway() {
+async fn a_row_is_halfway_when_its_customer_leaves_in_the_middle() {
     let (office, [alpha, _]) = Office::with_customers().await;
     let users = format!("{USERS}{alpha},one@alpha.onmicrosoft.com,One,Uno,GB,,User Administrator\n");
     let job = killed_while(&office, "after-intent@2", "bulk-add-users", &users).await;

@@ -381,7 +381,7 @@ async fn values_that_are_not_kept_are_left_out_as_configured_and_as_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_of_a_user_that_somebody_has_changed_since_is_not_taken_back() {
+async fn a_change_of_a_user_edited_since_is_not_taken_back() {
     let (office, alpha) = with_users().await;
     let of = |name: &str, header: &str, value: &str| {
         format!("customer,user_principal_name,{header}\n{alpha},{name}@alpha.onmicrosoft.com,{value}\n")

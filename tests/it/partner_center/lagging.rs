@@ -95,7 +95,7 @@ async fn a_worker_waits_for_a_customer_that_is_not_shown_yet() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_waits_for_long() {
+async fn rows_of_a_customer_unlisted_for_an_hour_are_rejected() {
     let office = office().await;
     let job = office.submit("bulk-add-users", &format!("{USERS}{OF_BETA}")).await;
     office.here.quirks(&["lagging-lists"]).await;

@@ -24,7 +24,7 @@ async fn carried_out(office: &Office, kind: &str, csv: &str) -> (Vec<String>, Jo
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_more_users_of_a_customer_are_changed_than_nobody_has_to_approve() {
+async fn no_more_users_of_a_customer_are_changed_than_need_no_approval() {
     let (office, [alpha, _]) = Office::with_customers().await;
     office.here.subscription(&alpha, 10).await;
     let rows = |cells: &str| -> String {

@@ -112,7 +112,7 @@ async fn default_columns_that_are_not_kept_are_empty_and_others_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn filters_select_what_they_select_in_the_sql_store() {
+async fn filters_select_the_same_customers_as_in_the_sql_store() {
     let office = seeded(40).await;
     let customers = office.here.get("/v1/customers").await.json();
     let customers = customers["items"].as_array().expect("a list");

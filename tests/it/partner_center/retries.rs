@@ -51,7 +51,7 @@ async fn made_with_passwords(office: &Office, users: &str) -> Job {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_whose_making_was_cut_short_gets_a_password_from_the_retry() {
+async fn a_half_made_user_gets_a_password_from_the_retry() {
     let (office, [alpha, _]) = Office::with_customers().await;
     office.here.subscription(&alpha, 5).await;
     let forbidden = json!({ "operation": "update-licenses", "fault": "forbidden", "times": 2 });
@@ -96,7 +96,7 @@ async fn a_row_that_waits_for_the_service_goes_on_with_the_password_it_handed_ou
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_whose_row_was_not_recorded_is_set_anew_by_the_retry() {
+async fn an_unrecorded_password_is_set_anew_by_the_retry() {
     let (office, _) = with_users().await;
     let csv = "customer,user_principal_name\nalpha.onmicrosoft.com,one@alpha.onmicrosoft.com\n";
     let job = killed_while(&office, "before-commit@1", "reset-passwords", csv).await;

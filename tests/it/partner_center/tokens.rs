@@ -153,7 +153,7 @@ async fn a_refresh_token_is_spoken_of_from_a_fortnight_before_its_end_and_using_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_written_by_hand_counts_from_when_it_was_written_and_a_command_from_nobody_knows_when() {
+async fn a_token_file_counts_from_its_writing_and_a_command_has_no_known_expiry() {
     let (here, dir) = (Here::new().await, tempfile::TempDir::new().expect("a directory"));
     let file = token_file(&dir, "");
     let path = dir.path().join("refresh-token");
@@ -190,7 +190,7 @@ async fn a_file_written_by_hand_counts_from_when_it_was_written_and_a_command_fr
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_refresh_token_is_answered_with_what_to_do() {
+async fn a_refused_refresh_token_is_answered_with_a_remedy() {
     let answer = json!({
         "error": "invalid_grant",
         "error_description": "AADSTS700082: The refresh token has expired due to inactivity.\r\nTrace ID: 1\r\nTimestamp: now",

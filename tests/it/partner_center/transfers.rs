@@ -140,7 +140,7 @@ async fn a_planned_job_of_rows_that_belong_together_does_not_drift() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_older_generation_is_asked_for_by_who_has_it_and_can_be_taken_back() {
+async fn a_legacy_transfer_is_requested_by_the_current_partner_and_can_be_cancelled() {
     let (mut office, [alpha, _]) = Office::with_customers().await;
     let path = office.here.subscription_to(LEGACY, &alpha, 5).await;
     let new = office.here.subscription(&alpha, 5).await;

@@ -193,7 +193,7 @@ async fn a_row_that_came_halfway_is_finished_by_a_retry_or_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restored_user_whom_somebody_has_changed_stays() {
+async fn a_restored_user_with_later_changes_stays() {
     let (office, alpha) = with_users().await;
     let of = |user: &str| format!("customer,user_principal_name\n{alpha},{user}@alpha.onmicrosoft.com\n");
     for (user, change) in [

@@ -102,7 +102,7 @@ async fn requests_are_as_documented() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_is_changed_in_one_call_that_names_what_changes() {
+async fn a_user_is_changed_in_one_call_with_the_changed_fields() {
     let one = json!({
         "id": USER, "userPrincipalName": "one@alpha.onmicrosoft.com", "displayName": "One Uno", "firstName": "One",
         "lastName": "Uno", "usageLocation": "GB", "state": "active",

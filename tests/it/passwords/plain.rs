@@ -84,7 +84,7 @@ async fn a_file_that_is_refused_leaves_no_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_who_was_given_one_just_now_is_reported() {
+async fn a_user_with_a_recent_password_is_reported() {
     let place = Place::with_customer().await;
     place.write("users.csv", USERS);
     place.tenantry(&["run", "bulk-add-users", "users.csv"]).ends(0);
@@ -178,7 +178,7 @@ crate::place::on_both! {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reveal_is_recorded_as_what_it_came_to() {
+async fn a_reveal_is_recorded_with_its_outcome() {
     let place = Place::with_customer().await;
     place.write("users.csv", USERS);
     let public = place.tenantry(&["keygen", "--out", "mine.txt"]).ends(0).out;

@@ -130,7 +130,7 @@ async fn approver_sees(place: &Place) {
 }
 
 on_both! {
-    async fn the_approver_sees_what_the_hash_covers(place: Place) {
+    async fn the_approver_sees_the_plan_that_the_hash_covers(place: Place) {
         place.write("customers.csv", crate::place::CUSTOMERS);
         place.tenantry(&["run", "add-customer", "customers.csv"]).ends(0);
         place.write("users.csv", USERS);

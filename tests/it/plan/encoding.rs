@@ -37,7 +37,7 @@ async fn a_file_is_read_by_its_letters_and_said_to_be() {
 
 /// The first letter beyond ASCII is looked at with the word that it stands in.
 #[tokio::test(flavor = "multi_thread")]
-async fn one_name_is_read_as_what_it_is_or_refused() {
+async fn a_single_accented_name_is_read_correctly_or_refused() {
     let place = Place::with_customer().await;
     for (last, end, expected) in [
         (&b"Fran\xe7ois"[..], 0, "Fran\u{e7}ois"),
@@ -141,7 +141,7 @@ async fn letters_that_an_encoding_did_not_have_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn text_that_was_garbled_before_is_told_with_what_was_meant() {
+async fn garbled_text_is_noted_with_its_likely_original() {
     let place = Place::with_customer().await;
     let (garbled, _) = WINDOWS_1252.decode_without_bom_handling("Müller".as_bytes());
     place.write(

@@ -33,7 +33,7 @@ fn leavers(place: &Place) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hidden_rows_are_not_deleted_unless_somebody_says_so() {
+async fn hidden_rows_are_deleted_only_on_request() {
     let place = Place::with_customer().await;
     place.write("users.csv", USERS);
     place
@@ -105,7 +105,7 @@ async fn hidden_rows_are_not_deleted_unless_somebody_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hidden_column_that_says_whom_to_delete_has_to_be_agreed_to() {
+async fn a_hidden_column_with_the_users_to_delete_has_to_be_agreed_to() {
     let place = Place::with_customer().await;
     place.write("users.csv", USERS);
     place

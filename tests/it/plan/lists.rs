@@ -222,7 +222,7 @@ async fn a_row_that_names_two_customers_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_may_have_those_who_have_nothing_in_its_columns() {
+async fn a_list_may_have_records_without_values_in_its_columns() {
     let place = Place::with_customer().await;
     place.write("users.csv", USERS);
     place

@@ -158,7 +158,7 @@ async fn rows_that_create_something_destructive_are_marked_in_plans_in_files() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn undos_tell_first_what_they_delete() {
+async fn undos_list_deletions_first() {
     let (place, made) = with_users().await;
     let mut edits = "customer,user_principal_name,display_name\n".to_owned();
     for user in 1..=RENAMED {

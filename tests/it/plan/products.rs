@@ -39,7 +39,7 @@ fn job(place: &Place, command: &[&str]) -> String {
 }
 
 on_both! {
-    async fn plans_jobs_and_what_takes_them_back_name_the_product(place: Place) {
+    async fn plans_jobs_and_undos_name_the_product(place: Place) {
         put_in(&place);
         // An id in another dress, one of another customer, and one in a row that is refused for its cells.
         let braced = format!("{{{}}}", AZURE.to_uppercase());

@@ -85,7 +85,7 @@ async fn a_row_that_may_have_lost_a_cell_is_refused_with_the_columns_that_are_mi
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_whose_values_stand_beside_their_columns_is_refused_though_it_is_no_shorter_than_the_header() {
+async fn a_shifted_row_is_refused_though_it_is_no_shorter_than_the_header() {
     let place = Place::with_customer().await;
     // Each row ends in a delimiter too many, and one of them has lost its display name.
     let lost = |n| format!("A-1,l{n}@alpha.onmicrosoft.com,N{n},5,York,");

@@ -21,7 +21,7 @@ fn subjects(rows: &Value) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn plans_say_who_is_made_changed_and_deleted() {
+async fn plans_name_created_changed_and_deleted_subjects() {
     let place = with_users().await;
     let plan = place.tenantry(&["plan", "bulk-add-users", "users.csv"]).ends(0).out;
     assert!(
@@ -66,7 +66,7 @@ async fn plans_say_who_is_made_changed_and_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refused_rows_say_whom_they_are_about_whatever_refuses_them() {
+async fn refused_rows_name_their_subject_for_every_reason() {
     let place = with_users().await;
     place.write(
         "bad.csv",
@@ -171,7 +171,7 @@ async fn a_file_of_which_every_row_is_refused_names_the_company_as_well() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_undo_says_whom_it_takes_back() {
+async fn an_undo_names_the_subject_of_each_row() {
     let place = with_users().await;
     let run = ["run", "bulk-add-users", "users.csv", "--no-passwords", "--json"];
     let job = place.tenantry(&run).ends(0).json()["job"]
@@ -217,7 +217,7 @@ fn with_a_fault(kind: &dyn tenantry_jobs::JobKind) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_line_of_every_kind_says_whom_it_is_about() {
+async fn every_line_of_every_kind_names_its_subject() {
     let place = Place::new(On::Sqlite).await;
     let ledger = place.ledger().await;
     let says = |what: &str, rows: &Value| {
@@ -274,7 +274,7 @@ async fn every_line_of_every_kind_says_whom_it_is_about() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_columns_at_fault_are_kept_as_data_whatever_the_message_reads_like() {
+async fn the_columns_at_fault_are_data_and_not_read_from_the_message() {
     let place = with_users().await;
     // A value that reads like a message of another column, and one column that is at fault twice.
     let header = [
@@ -352,7 +352,7 @@ async fn the_columns_at_fault_are_kept_as_data_whatever_the_message_reads_like()
 
 /// The line of totals that a spreadsheet has at its end names nobody, and is still told as what it is.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_names_nobody_is_called_by_its_place() {
+async fn a_row_without_a_subject_is_called_by_its_place() {
     let place = with_users().await;
     place.write(
         "users.csv",

@@ -42,7 +42,7 @@ fn default_titles() -> Vec<&'static str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_of_subscriptions_changes_what_was_edited_and_nothing_else() {
+async fn a_list_of_subscriptions_changes_edited_cells_only() {
     let place = filled().await;
     let listed = list(&place, ExportOf::Subscriptions);
     let at = |title: &str| listed[0].iter().position(|one| one == title).expect("the column");
@@ -205,7 +205,7 @@ async fn partner_centers_own_list_needs_the_customer_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn seats_are_set_from_a_list_whose_products_are_written_as_part_numbers() {
+async fn seats_are_set_from_a_list_with_part_numbers() {
     let place = filled().await;
     let listed = list(&place, ExportOf::Subscriptions);
     let at = |title: &str| listed[0].iter().position(|one| one == title).expect("the column");

@@ -181,14 +181,14 @@ async fn no_difference(on: On, seed: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_at_once_do_what_queued_ones_do_on_sqlite() {
+async fn jobs_at_once_end_as_queued_ones_on_sqlite() {
     for seed in [1, 2] {
         no_difference(On::Sqlite, seed).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_at_once_do_what_queued_ones_do_on_postgres() {
+async fn jobs_at_once_end_as_queued_ones_on_postgres() {
     no_difference(On::Postgres, 3).await;
 }
 
@@ -231,7 +231,7 @@ on_both! {
         assert!(!ledger.has_untold().await.expect("asked"));
     }
 
-    async fn a_job_at_once_says_what_its_rows_were_read_from(place: Place) {
+    async fn a_job_at_once_names_its_input(place: Place) {
         let ledger = place.ledger().await;
         apply(&ledger, "add-customer", CUSTOMERS).await;
         let watched = Watched::new(&ledger);

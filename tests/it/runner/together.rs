@@ -89,14 +89,14 @@ async fn no_difference(on: On, seed: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_together_do_what_they_do_one_by_one_on_sqlite() {
+async fn jobs_together_end_as_one_by_one_on_sqlite() {
     for seed in [1, 2, 3] {
         no_difference(On::Sqlite, seed).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_together_do_what_they_do_one_by_one_on_postgres() {
+async fn jobs_together_end_as_one_by_one_on_postgres() {
     for seed in [4, 5] {
         no_difference(On::Postgres, seed).await;
     }

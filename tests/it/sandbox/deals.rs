@@ -279,7 +279,7 @@ async fn a_batch_is_answered_202_with_a_relative_location_and_is_finished_with_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn add_ons_go_with_what_they_are_added_to() {
+async fn add_ons_go_with_their_base_subscription() {
     let mut here = Here::new().await;
     let customer = here.customer("alpha").await;
     let path = format!("/v1/customers/{customer}");

@@ -86,7 +86,7 @@ async fn clients_are_told_where_to_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tokens_say_whose_they_are_and_for_what() {
+async fn tokens_name_their_owner_and_their_audience() {
     let here = Here::new().await;
     let app = form(
         &here,
@@ -129,7 +129,7 @@ async fn tokens_say_whose_they_are_and_for_what() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_is_turned_into_tokens_once_by_whom_it_was_given_to() {
+async fn a_code_is_turned_into_tokens_once_by_its_own_client() {
     let mut here = Here::with(Options {
         client_secret: Some("right".to_owned()),
         ..Options::default()
@@ -222,7 +222,7 @@ async fn a_code_is_turned_into_tokens_once_by_whom_it_was_given_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_waits_until_somebody_enters_its_code() {
+async fn a_device_waits_until_its_code_is_entered() {
     let here = Here::new().await;
     for (begin, token, place, grant) in [
         (

@@ -66,7 +66,7 @@ async fn a_term_goes_from_the_order_to_the_subscription() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_subscription_of_new_commerce_says_what_clients_need_of_it() {
+async fn a_subscription_of_new_commerce_has_the_fields_that_clients_need() {
     let here = Here::new().await;
     let path = customer(&here).await;
     let (_, one) = ordered(&here, &path, json!({ "offerId": SPB, "quantity": 5 })).await;
@@ -116,7 +116,7 @@ async fn a_subscription_of_new_commerce_says_what_clients_need_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn azure_is_billed_by_what_is_used() {
+async fn azure_is_billed_by_usage() {
     let here = Here::new().await;
     let path = customer(&here).await;
     let (order, legacy) = ordered(&here, &path, json!({ "offerId": "MS-AZR-0145P", "quantity": 3 })).await;

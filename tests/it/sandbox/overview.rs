@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::{Here, fresh_id};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_says_what_is_served_who_the_customers_are_and_what_was_called() {
+async fn the_page_lists_operations_customers_and_calls() {
     let here = Here::new().await;
     here.seed(2).await;
     let id = fresh_id();

@@ -130,7 +130,7 @@ fn lacking(sample: &Value, ours: &Shape) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_have_what_the_samples_have() {
+async fn answers_have_every_field_of_the_samples() {
     let Some(facts) = facts::directory() else { return };
     let index: Vec<Sample> = facts::index(&facts).into_iter().filter(is_answer).collect();
     let here = Here::new().await;
@@ -238,7 +238,7 @@ fn is_of(line: &str, sample: &Sample) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_have_nothing_that_nobody_published() {
+async fn answers_have_no_unpublished_fields() {
     let Some(facts) = facts::directory() else { return };
     let index: Vec<Sample> = facts::index(&facts).into_iter().filter(is_answer).collect();
     let here = Here::new().await;

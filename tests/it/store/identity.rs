@@ -142,7 +142,7 @@ on_both! {
         assert_eq!(apply(&ledger, "update-users", change).await.counts.applied, 1);
     }
 
-    async fn a_key_that_nobody_saw_is_told_of_its_row_and_the_others_are_done(place: Place) {
+    async fn an_unknown_unique_key_rejects_its_row_and_the_others_are_done(place: Place) {
         let ledger = place.ledger().await;
         apply(&ledger, "add-customer", &customers(&[("alpha", "A-1"), ("beta", "B-1"), ("gamma", "C-1")])).await;
         apply(&ledger, "bulk-add-users", "customer,user_principal_name,first_name\nA-1,one@alpha.onmicrosoft.com,One\nA-1,two@alpha.onmicrosoft.com,Two\nA-1,three@alpha.onmicrosoft.com,Three\n").await;

@@ -271,7 +271,7 @@ async fn a_worker_leaves_a_database_that_does_not_answer() {
 
 /// SQLite's file is put aside below a worker, which does not go on with what nobody sees.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_whose_ledger_is_replaced_ends() {
+async fn a_worker_ends_when_its_ledger_is_replaced() {
     let place = Place::with_customer().await;
     let mut worker = place.hurried(&["worker"]);
     let mut worker = Running(

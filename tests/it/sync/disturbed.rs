@@ -46,7 +46,7 @@ on_both! {
         }
     }
 
-    async fn a_plan_says_what_is_copied_and_nothing_else_is(place: Place) {
+    async fn a_copy_keeps_to_its_plan(place: Place) {
         let (other, mirror, _) = mirror(&place).await;
         fill(&mirror).await;
         place.write("all.csv", EVERYTHING);

@@ -82,7 +82,7 @@ async fn happen(mirror: &Ledger, event: &Event) {
     TestJob::new(mirror, kind, &csv).try_to_run().await;
 }
 
-fn whatever_happens(on: On, cases: u32) {
+fn copies_equal_after_any_events(on: On, cases: u32) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let mut runner = TestRunner::new(ProptestConfig {
         cases,
@@ -128,10 +128,10 @@ fn whatever_happens(on: On, cases: u32) {
 
 #[test]
 fn all_changes_there_are_copied_to_sqlite() {
-    whatever_happens(On::Sqlite, 10);
+    copies_equal_after_any_events(On::Sqlite, 10);
 }
 
 #[test]
 fn all_changes_there_are_copied_to_postgres() {
-    whatever_happens(On::Postgres, 10);
+    copies_equal_after_any_events(On::Postgres, 10);
 }

@@ -96,7 +96,7 @@ fn a_type_that_others_see_has_a_name_of_its_own() {
 }
 
 #[test]
-fn names_are_told_apart_by_who_sees_them() {
+fn names_are_told_apart_by_their_visibility() {
     let twice = |first: &str, second: &str| {
         let files = [("a.rs", first), ("b.rs", second)].map(|(path, text)| (path.into(), text.to_owned()));
         defined_twice(&files).into_keys().collect::<Vec<_>>()

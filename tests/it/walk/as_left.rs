@@ -18,7 +18,7 @@ fn title(title: &str) -> String {
 }
 
 on_both! {
-    async fn a_deletion_that_was_undone_is_nobodys_change(place: Place) {
+    async fn a_deletion_that_was_undone_is_no_change(place: Place) {
         let ledger = place.ledger().await;
         apply(&ledger, "add-customer", crate::place::CUSTOMERS).await;
         let made = apply(&ledger, "bulk-add-users", USERS).await;

@@ -77,7 +77,7 @@ async fn transfers(ledger: &Ledger) -> Vec<String> {
 }
 
 on_both! {
-    async fn an_approval_that_nobody_gives_in_time_expires(place: Place) {
+    async fn an_approval_not_given_in_time_expires(place: Place) {
         let clock = Clock::held(START);
         let ledger = prepared(&place, &clock, &["set-seats", "bulk-add-users"]).await;
         let (late, early) = (awaiting(&ledger, sample("delete-users")).await, awaiting(&ledger, LUC).await);
@@ -108,7 +108,7 @@ on_both! {
         assert_eq!(column(ledger.db(), "SELECT user_principal_name FROM deleted_users").await.len(), 1);
     }
 
-    async fn a_transfer_that_nobody_answers_expires_after_thirty_days(place: Place) {
+    async fn an_unanswered_transfer_expires_after_thirty_days(place: Place) {
         let clock = Clock::held(START);
         let ledger = prepared(&place, &clock, &["set-subscriptions"]).await;
         let asked = TestJob::new(&ledger, "switch-subscription", sample("switch-subscription")).run().await;
@@ -137,7 +137,7 @@ on_both! {
         assert_eq!((again.waiting, again.counts.unchanged), (3, 1));
     }
 
-    async fn a_request_whose_time_is_over_stands_in_nobodys_way(place: Place) {
+    async fn an_expired_request_does_not_block_other_jobs(place: Place) {
         const SUSPEND: &str = "customer,subscription_id,reason\nCRM-1001,f41fcb28-e1ec-4229-9aa5-148c01a8c3f5,unpaid\n";
         let clock = Clock::held(START);
         let ledger = prepared(&place, &clock, &["set-subscriptions"]).await;

@@ -34,7 +34,7 @@ fn switch(direction: &str, action: &str) -> String {
 }
 
 on_both! {
-    async fn of_every_kind_it_is_what_the_plan_of_it_says(place: Place) {
+    async fn show_agrees_with_the_plan_of_the_undo_for_every_kind(place: Place) {
         let ledger = place.ledger().await;
         for kind in of_this_store() {
             let job = apply(&ledger, kind.kind(), kind.sample()).await;
@@ -48,7 +48,7 @@ on_both! {
         }
     }
 
-    async fn of_what_the_other_partner_was_told_nothing_is_promised(place: Place) {
+    async fn decided_transfers_cannot_be_undone(place: Place) {
         let ledger = place.ledger().await;
         for kind in ["add-customer", "set-subscriptions"] {
             apply(&ledger, kind, sample(kind)).await;

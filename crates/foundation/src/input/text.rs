@@ -211,11 +211,11 @@ impl Text {
                     match self.short.look(&row, self.width, is_ended) {
                         Look::Done => {}
                         Look::Short => {
-                            if self.with_what_follows(|short, ahead| short.is_meant(&row, is_ended, ahead))? {
+                            if self.with_lookahead(|short, ahead| short.is_meant(&row, is_ended, ahead))? {
                                 (row.len()..self.width).for_each(|_| cells.end());
                             }
                         }
-                        Look::Uneven => self.ought = self.with_what_follows(|short, ahead| short.ought(&row, ahead))?,
+                        Look::Uneven => self.ought = self.with_lookahead(|short, ahead| short.ought(&row, ahead))?,
                     }
                     return Ok(Some(line));
                 }
@@ -239,7 +239,7 @@ impl Text {
     }
 
     /// Decides about the row that was read last, by the records that follow.
-    fn with_what_follows<T>(
+    fn with_lookahead<T>(
         &mut self,
         decide: impl FnOnce(&mut Short, &mut dyn FnMut() -> Result<Option<Ahead>, InputError>) -> Result<T, InputError>,
     ) -> Result<T, InputError> {

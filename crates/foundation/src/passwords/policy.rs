@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entra_decides_what_is_a_policy() {
+    fn policies_meet_the_rules_of_entra() {
         use Class::{Digit, Lower, Symbol, Upper};
         assert!(PasswordPolicy::new(7, &Class::ALL, false).is_none());
         assert!(PasswordPolicy::new(257, &Class::ALL, false).is_none());

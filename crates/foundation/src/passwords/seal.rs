@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn every_recipient_opens_what_was_sealed() {
+    fn every_recipient_opens_sealed_rows() {
         let ((ada, to_ada), (bob, to_bob)) = (pair(), pair());
         let sealer = Sealer::new([to_ada.clone(), to_bob, to_ada]).expect("recipients");
         assert_eq!(sealer.recipients().len(), 2, "each once");

@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn each_job_sees_of_the_record_what_is_its_own() {
+    fn each_job_sees_its_own_part_of_the_record() {
         let entries: Vec<AuditEntry> = (0..2_500).map(|job| entry(job, "a", "x")).collect();
         let records = recorded(&entries);
         assert_eq!(records.len(), 3);

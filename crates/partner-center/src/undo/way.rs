@@ -60,7 +60,7 @@ impl Back<'_> {
                 Ok(compared(image, "status", now.map(|now| now.status()).as_deref()))
             }
             Object::Transfer => {
-                let now = transfers::standing_of(self.session, &image.whose(), &image.id).await?;
+                let now = transfers::standing_of(self.session, &image.customer(), &image.id).await?;
                 Ok(match now {
                     None => Way::Done,
                     Some((status, true)) => Way::Back(vec![FieldChange::new("transfer", status, "cancelled")]),

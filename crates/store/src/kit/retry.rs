@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_what_may_pass_is_tried_again_and_only_failures_count() {
+    async fn only_transient_faults_are_retried_and_only_failures_count() {
         assert_eq!(reads(Retry::Never).await, (1, Err(())));
         assert_eq!(reads(Retry::Later).await, (5, Err(())));
         assert_eq!(reads(Retry::InTurn).await, (10, Ok(())));

@@ -81,7 +81,7 @@ pub(super) struct Restore(pub(super) Named);
 
 impl Restore {
     /// Who has the name is the one that is meant, unless another one was deleted under it.
-    fn of_one_who_is_there(&self, session: &mut UnitOfWork<'_>, id: i64) -> Result<Decision, DbError> {
+    fn decide_for_present_user(&self, session: &mut UnitOfWork<'_>, id: i64) -> Result<Decision, DbError> {
         let deleted = session.deleted_user(DeletedOf::Name(self.0.customer, &self.0.name))?;
         let deleted_at = deleted.map(|deleted| deleted.deleted_at);
         if deleted_at.is_none_or(|at| !is_restorable(Some(at), session.now)) {
@@ -117,7 +117,7 @@ impl Task for Restore {
 
     fn decide(&self, session: &mut UnitOfWork<'_>) -> Result<Decision, DbError> {
         if let Some((id, _)) = session.find_user(self.0.customer, &self.0.name)? {
-            return self.of_one_who_is_there(session, id);
+            return self.decide_for_present_user(session, id);
         }
         let Some(deleted) = session.deleted_user(DeletedOf::Name(self.0.customer, &self.0.name))? else {
             return Ok(Decision::reject(Problem::stated(

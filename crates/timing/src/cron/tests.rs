@@ -150,7 +150,7 @@ fn a_time_that_never_comes_is_refused() {
 }
 
 #[test]
-fn a_foreign_form_is_refused_with_what_to_write() {
+fn a_foreign_form_is_refused_with_a_correction() {
     let says = |text: &str, words: &str| {
         let told = told(text);
         assert!(told.contains(words), "`{text}`: no `{words}` in: {told}");

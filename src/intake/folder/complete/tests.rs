@@ -67,7 +67,7 @@ fn a_workbook_is_whole_at_its_end_and_nowhere_before() {
 }
 
 #[test]
-fn markers_state_what_can_be_checked() {
+fn statements_of_markers_are_checked() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("a.csv");
     std::fs::write(&path, "a,b\n1,2\n3,4\n").expect("written");

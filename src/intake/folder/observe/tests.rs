@@ -119,7 +119,7 @@ fn files_that_are_not_all_there_wait_and_strays_go_after_a_while() {
 }
 
 #[test]
-fn a_file_waits_for_its_marker_and_for_what_the_marker_states() {
+fn a_file_waits_for_a_marker_that_agrees_with_it() {
     let mut drop = Drop::new(&[("complete", "marker"), ("settle", "0s"), ("stray_after", LONG)]);
     drop.put("a.csv", "a\n1\n");
     assert_eq!(drop.look(), [""; 0]);
@@ -140,7 +140,7 @@ fn a_file_waits_for_its_marker_and_for_what_the_marker_states() {
 }
 
 #[test]
-fn a_marker_that_was_there_before_its_file_counts_only_for_what_it_states() {
+fn a_marker_older_than_its_file_counts_only_with_a_statement() {
     let mut drop = Drop::new(&[("complete", "marker"), ("settle", "0s"), ("stray_after", LONG)]);
     drop.put("a.csv.done", "");
     drop.put("b.csv.done", "size=2");

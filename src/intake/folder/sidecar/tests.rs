@@ -20,7 +20,7 @@ fn asked_with(folder: &FolderConfig, file: &str, document: Option<&Value>) -> Re
 }
 
 #[test]
-fn a_file_asks_for_what_its_folder_says() {
+fn a_file_without_a_document_has_the_settings_of_its_folder() {
     let asked = asked_with(
         &folder(&[("kind", "bulk-add-users"), ("customer", "contoso.com")]),
         "a.csv",

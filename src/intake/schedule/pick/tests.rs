@@ -123,7 +123,7 @@ fn of_several_files_one_the_newest_or_all_are_read() {
 }
 
 #[test]
-fn a_directory_that_is_not_there_has_no_file_and_what_is_no_file_is_an_error() {
+fn a_missing_directory_has_no_file_and_an_irregular_file_is_an_error() {
     let mut case = Case::new("users.csv", Pick::One);
     case.place.directory = case.directory.path().join("2027-01-03");
     assert_eq!(case.at(0), Err(Picked::Missing));

@@ -74,7 +74,7 @@ fn at(now: i64, schedule: &Schedule, last: Option<Fire>, open: Option<&OpenFire>
 }
 
 #[test]
-fn a_time_that_nobody_has_begun_is_told_after_a_while() {
+fn a_time_that_has_not_begun_is_overdue_after_a_while() {
     let schedule = hourly(&[]);
     assert_eq!(
         at(T0 + HOUR + MINUTE, &schedule, None, None),

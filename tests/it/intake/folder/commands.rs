@@ -46,7 +46,7 @@ async fn folders_and_files_are_listed_and_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_scan_takes_what_is_ready_and_leaves_it_to_the_workers() {
+async fn a_scan_takes_ready_files_and_leaves_them_to_the_workers() {
     let folder = Folder::new(On::Sqlite).await;
     folder.set_up();
     folder.drop("users.csv", users(&["a"]));
@@ -86,7 +86,7 @@ async fn a_failed_file_is_put_back_once_its_fault_is_fixed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_check_tries_what_a_folder_needs() {
+async fn a_check_tests_the_requirements_of_a_folder() {
     let folder = Folder::new(On::Sqlite).await;
     let before = folder.tenantry(&["folders", "check"]).ends(0);
     assert!(before.out.contains("was not served yet"), "{before:?}");

@@ -194,7 +194,7 @@ async fn several_workers_some_killed_some_stopped() {
 /// `TENANTRY_FOLDER_BURST` says how many files come, for a long run 20,000.
 #[expect(clippy::disallowed_methods, reason = "the rule is for the program")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_burst_that_nobody_tells_of_is_taken_whole() {
+async fn an_unannounced_burst_is_taken_whole() {
     let said = std::env::var("TENANTRY_FOLDER_BURST").ok();
     let burst: usize = said.and_then(|text| text.parse().ok()).unwrap_or(200);
     let folder = Folder::new(On::Sqlite).await;
@@ -305,7 +305,7 @@ async fn an_undone_rename_is_done_again_by_the_same_drop() {
 
 /// Case 23: a ledger from before the drop. What lies in `working/` is adopted, and its rows are done once.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restored_ledger_adopts_what_it_does_not_know() {
+async fn a_restored_ledger_adopts_unknown_files() {
     let folder = Folder::new(On::Sqlite).await;
     folder.set_up();
     folder.tenantry(&["backup", "before.db"]).ends(0);

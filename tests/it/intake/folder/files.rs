@@ -40,7 +40,7 @@ async fn names_of_files_that_are_being_written_are_left_alone_until_they_have_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_are_taken_whatever_their_case_and_strays_are_put_aside() {
+async fn names_are_taken_in_any_case_and_strays_are_put_aside() {
     let folder = Folder::with(On::Sqlite, "stray_after = \"0s\"").await;
     folder.set_up();
     folder.drop("USERS.CSV", users(&["ada"]));
@@ -142,7 +142,7 @@ async fn a_marker_has_to_be_there_and_true() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_document_beside_a_file_says_what_it_asks_for() {
+async fn a_document_beside_a_file_sets_its_kind_and_parameters() {
     let folder = Folder::with(On::Sqlite, "kinds = [\"update-users\"]").await;
     folder.set_up();
     folder.drop("a.csv", without_customer("ada"));

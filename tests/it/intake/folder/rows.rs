@@ -7,7 +7,7 @@ const MIXED: &str =
 
 /// Case 26: rejects, fixed, are dropped as they are: only those rows are done, and the receipt names the job that had rejected them.
 #[tokio::test(flavor = "multi_thread")]
-async fn corrected_rejects_come_back_and_say_whose_they_are() {
+async fn corrected_rejects_come_back_and_name_their_job() {
     let folder = Folder::with(On::Sqlite, "skip_invalid = true").await;
     let other = folder.place.path("seats");
     std::fs::create_dir(&other).expect("made");
@@ -155,7 +155,7 @@ async fn a_worker_that_dies_over_a_redacted_copy_makes_no_second_drop_of_it() {
 
 /// Case 44: a folder that holds takes nothing after a failure until somebody says so.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_that_holds_waits_for_somebody() {
+async fn a_held_folder_waits_for_its_release() {
     let folder = Folder::with(On::Sqlite, "on_failed = \"hold\"").await;
     folder.set_up();
     folder.drop("01.csv", users(&["a"]));

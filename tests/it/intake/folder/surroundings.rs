@@ -111,7 +111,7 @@ async fn a_full_disk_is_waited_for() {
 
 /// Case 35: a file that cannot be moved is never read, and told of once; once it can be, it is taken.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_of_somebody_else_in_a_sticky_directory_is_not_read() {
+async fn a_file_of_another_user_in_a_sticky_directory_is_not_read() {
     let has_setpriv = Command::new("setpriv").arg("--version").output().is_ok();
     if !is_root() || !has_setpriv {
         return;

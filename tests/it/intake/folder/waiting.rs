@@ -95,7 +95,7 @@ async fn a_file_that_is_not_approved_fails() {
 
 /// Case 43: an approval that nobody gives in time.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_nobody_approves_in_time_fails() {
+async fn a_file_not_approved_in_time_fails() {
     let folder = Folder::with(On::Sqlite, "approve = \"always\"").await;
     folder.set_up();
     folder.drop("users.csv", users(&["a"]));

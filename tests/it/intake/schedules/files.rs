@@ -83,7 +83,7 @@ async fn yesterdays_file_is_read_for_yesterday_and_its_job_tells_where_it_is_fro
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_of_several_files_is_a_job_in_the_order_of_their_names_whatever_overlap_says() {
+async fn each_of_several_files_is_a_job_in_the_order_of_their_names_despite_overlap() {
     let clocked = with_user("").await;
     let pattern = clocked.place.path("users-*.csv").display().to_string();
     clocked.configure(&format!(

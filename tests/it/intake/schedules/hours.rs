@@ -200,7 +200,7 @@ async fn no_edit_and_no_pause_makes_anything_happen_in_retrospect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fire_whose_predecessor_has_not_ended() {
+async fn overlapping_fires_follow_the_overlap_setting() {
     for (overlap, expected) in [
         (
             "skip",

@@ -71,7 +71,7 @@ fn cells<'c>(column: &'c str, value: &'c str) -> [(&'c str, &'c str); 5] {
 const WHOLE_CUSTOMER: &str = concat!("GET /v1/customers/", "c0ffee00-0001-4000-8000-00000000000a");
 
 #[tokio::test(flavor = "multi_thread")]
-async fn errors_say_what_they_say() {
+async fn sample_errors_keep_their_message_and_code() {
     let Some(facts) = facts() else { return };
     let mut seen = 0;
     for one in index(&facts) {

@@ -148,7 +148,7 @@ customer,subscription_id,direction,partner_tenant_id,partner_name,flow
     },
 ];
 
-async fn refuses_what_is_no_longer_as_planned(store: Store) {
+async fn refuses_rows_that_have_drifted(store: Store) {
     let mut wrong = Vec::new();
     for case in CASES {
         let env = StoreUnderTest::new(store).await;
@@ -172,7 +172,7 @@ async fn refuses_what_is_no_longer_as_planned(store: Store) {
     assert!(wrong.is_empty(), "on {store:?}:\n{}", wrong.join("\n"));
 }
 
-on_every_store!(refuses_what_is_no_longer_as_planned);
+on_every_store!(refuses_rows_that_have_drifted);
 
 mod hash {
     use tenantry_ledger::Job;
@@ -180,7 +180,7 @@ mod hash {
     use super::*;
     use crate::place::by;
 
-    async fn is_that_of_what_would_be_done(store: Store) {
+    async fn is_that_of_the_planned_changes(store: Store) {
         const ROWS: &str = "customer,city\n{a},Leeds\n{b},Bonn\n";
         let env = StoreUnderTest::new(store).await;
         let planned = env.approved("update-account", ROWS).await;
@@ -198,5 +198,5 @@ mod hash {
         assert_ne!(forget(env.approved("update-account", ROWS).await).await, planned);
     }
 
-    on_every_store!(is_that_of_what_would_be_done);
+    on_every_store!(is_that_of_the_planned_changes);
 }

@@ -76,7 +76,7 @@ const FILES: [(&str, &str); 5] = [
 mod files {
     use super::*;
 
-    async fn hold_what_is_there(store: Store) {
+    async fn hold_the_records_of_the_store(store: Store) {
         let env = StoreUnderTest::new(store).await;
         for (rows, expected) in FILES {
             let job = env.applies("export-customers", rows).await;
@@ -88,5 +88,5 @@ mod files {
         }
     }
 
-    on_every_store!(hold_what_is_there);
+    on_every_store!(hold_the_records_of_the_store);
 }

@@ -93,7 +93,7 @@ mod redelivered {
 mod retried {
     use super::*;
 
-    async fn only_what_is_left_is_done(store: Store) {
+    async fn only_remaining_rows_are_done(store: Store) {
         let env = StoreUnderTest::new(store).await;
         let job = env.queued("bulk-add-users", USERS).await;
         env.ledger.cancel(job.seq, &by("tester")).await.expect("asked");
@@ -125,5 +125,5 @@ mod retried {
         );
     }
 
-    on_every_store!(only_what_is_left_is_done);
+    on_every_store!(only_remaining_rows_are_done);
 }

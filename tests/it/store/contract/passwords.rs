@@ -96,7 +96,7 @@ mod handed_out {
 mod a_first_one {
     use super::*;
 
-    async fn stays_for_a_day_unless_nobody_was_told_it(store: Store) {
+    async fn stays_for_a_day_once_handed_out(store: Store) {
         let env = StoreUnderTest::new(store).await;
         let users =
             "customer,user_principal_name,first_name,last_name\n{a},three@{a},Three,Tre\n{a},four@{a},Four,Quattro\n";
@@ -130,7 +130,7 @@ mod a_first_one {
         }
     }
 
-    on_every_store!(stays_for_a_day_unless_nobody_was_told_it);
+    on_every_store!(stays_for_a_day_once_handed_out);
 }
 
 mod again {

@@ -113,7 +113,7 @@ pub(super) const CASES: &[Edited] = &[
     },
 ];
 
-async fn leaves_what_others_did(store: Store) {
+async fn leaves_later_edits(store: Store) {
     let mut wrong = Vec::new();
     for case in CASES {
         let env = StoreUnderTest::new(store).await;
@@ -137,14 +137,14 @@ async fn leaves_what_others_did(store: Store) {
     assert!(wrong.is_empty(), "on {store:?}:\n{}", wrong.join("\n"));
 }
 
-on_every_store!(leaves_what_others_did);
+on_every_store!(leaves_later_edits);
 
 const MOVES: &str = "customer,city\n{a},Leeds\n{b},Bonn\n";
 
 mod in_part {
     use super::*;
 
-    async fn where_nobody_else_was(store: Store) {
+    async fn for_fields_without_later_edits(store: Store) {
         let env = StoreUnderTest::new(store).await;
         let job = env.applies("update-account", MOVES).await;
         let edit = env
@@ -169,7 +169,7 @@ mod in_part {
         assert_eq!(env.ends(&rest).await, ["applied", "unchanged"]);
     }
 
-    on_every_store!(where_nobody_else_was);
+    on_every_store!(for_fields_without_later_edits);
 }
 
 mod refused {

@@ -43,7 +43,7 @@ async fn a_throttled_row_waits_and_costs_no_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_is_throttled_for_long_waits_apart_and_holds_nobody_up() {
+async fn a_row_that_is_throttled_for_long_waits_apart_and_holds_up_no_other() {
     let pause = Duration::from_secs(3600);
     let (env, store, effects, attempts) = failing(Fault::Before(StoreError::Throttled(pause))).await;
     let job = env.apply("update-account", ROWS).await;

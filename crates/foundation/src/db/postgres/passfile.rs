@@ -94,7 +94,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn whatever_is_escaped_is_found(fields in proptest::array::uniform5("[ -~é]{1,8}")) {
+        fn escaped_fields_are_found(fields in proptest::array::uniform5("[ -~é]{1,8}")) {
             let escaped = fields.each_ref().map(|field| field.replace('\\', r"\\").replace(':', r"\:"));
             let line = escaped.join(":");
             proptest::prop_assume!(!line.starts_with('#'));

@@ -421,7 +421,7 @@ mod tests {
     use super::Format;
 
     #[test]
-    fn numbers_are_what_a_person_sees() {
+    fn numbers_are_read_by_their_format() {
         let us_phone = "[<=9999999]###-####;(###) ###-####";
         for (code, value, expected) in [
             ("00000", 1067.0, "01067"),
@@ -506,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_has_around_it_what_its_section_says() {
+    fn a_text_takes_the_format_of_its_section() {
         for (code, expected) in [
             ("\"+\"@", Some("+49")),
             ("0;0;0;\"+\"@", Some("+49")),

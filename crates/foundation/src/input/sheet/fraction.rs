@@ -76,7 +76,7 @@ mod tests {
     use super::Fraction;
 
     #[test]
-    fn fractions_are_what_a_person_typed() {
+    fn fractions_are_read_as_typed() {
         for (code, value, expected) in [
             ("# ?/?", 12.5, "12 1/2"),
             ("#\\ ?/?", 0.75, "3/4"),

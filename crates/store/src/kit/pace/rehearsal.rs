@@ -230,7 +230,7 @@ fn felt(pacer: &Pacer) -> (bool, usize) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whose_limit_it_was_turns_out() {
+async fn limits_of_customers_and_of_the_account_are_told_apart() {
     let (second, minute) = (Limit::Window(20, 1), Limit::Window(500, 60));
     for (customer, account, customers, expected) in [
         (Some(second), None, 2, (false, 2)),
