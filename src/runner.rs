@@ -93,7 +93,7 @@ pub struct RunnerSettings {
     pub keep_jobs: Option<Duration>,
     /// When to try again.
     pub retry: RetryPolicy,
-    /// When rows that wait for somebody else are looked at again.
+    /// When rows that wait for a partner or a service are looked at again.
     pub look: Backoff,
     /// What passwords that are handed out are like.
     pub passwords: PasswordPolicy,

@@ -15,7 +15,7 @@ pub(crate) struct JobSummary {
     pub(crate) kind: String,
     pub(crate) state: JobState,
     pub(crate) counts: Counts,
-    /// Rows that wait for somebody else.
+    /// Rows that wait for a partner or a service.
     pub(crate) waiting: u64,
     /// What the first of them waits for; `null` where none does.
     pub(crate) waits_for: Option<String>,

@@ -415,7 +415,7 @@ pub(super) fn next(job: &Job, summary: &JobSummary) -> Option<String> {
             _ => "",
         };
         return Some(format!(
-            "{rows} {wait} for somebody else; a worker looks at {them} again, or `tenantry apply {id}`{told}"
+            "{rows} {wait} for a partner or a service; a worker looks at {them} again, or `tenantry apply {id}`{told}"
         ));
     }
     let mut next = Vec::new();

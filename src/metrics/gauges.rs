@@ -46,7 +46,7 @@ impl LedgerGauges {
         );
         ours.register(
             "rows_waiting",
-            "Rows that wait for somebody else",
+            "Rows that wait for a partner or a service",
             self.rows_waiting.clone(),
         );
         ours.register("workers", "Workers of the ledger", self.workers.clone());
@@ -62,7 +62,7 @@ impl LedgerGauges {
         );
         ours.register(
             "partner_center_intents_unknown",
-            "Calls whose outcome nobody knows, of jobs that nobody has in hand",
+            "Calls whose outcome is unknown, of jobs that no worker has in hand",
             self.intents_unknown.clone(),
         );
         ours.register(

@@ -65,7 +65,7 @@ pub(super) fn carry_out(
     let blocks: Vec<&[u8]> = blocks.collect();
     let closings = worker.carry_out(tx, &claims, &blocks)?;
     if closings.iter().any(|closing| !closing.waits.is_empty()) {
-        return Err(DbError::Contended("a row waits for somebody else".to_owned()));
+        return Err(DbError::Contended("a row waits for a partner or a service".to_owned()));
     }
     let ended = jobs
         .iter()

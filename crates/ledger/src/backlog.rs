@@ -25,9 +25,9 @@ pub struct OpenJobs {
 pub struct Backlog {
     /// Jobs, by state and kind.
     pub jobs: Vec<OpenJobs>,
-    /// Rows that wait for somebody else.
+    /// Rows that wait for a partner or a service.
     pub rows_waiting: u64,
-    /// Who works on them.
+    /// Workers, each with its last sign of life.
     pub workers: Vec<Worker>,
     /// Bytes of rows that are kept, as they lie there.
     pub spool_bytes: u64,

@@ -9,7 +9,7 @@ pub(super) enum ChunkState {
     Queued,
     /// A worker has it, or died over it.
     Running,
-    /// Some of its rows wait for somebody else.
+    /// Some of its rows wait for a partner or a service.
     Waiting,
     /// Every row has its outcome.
     Done,

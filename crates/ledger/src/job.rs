@@ -188,7 +188,7 @@ pub struct Job {
     pub approval_until: Option<i64>,
     /// Who approved or rejected it.
     pub decided_by: Option<String>,
-    /// Rows that wait for somebody else.
+    /// Rows that wait for a partner or a service.
     pub waiting: u64,
     /// Files that rows have made.
     pub files: Vec<String>,

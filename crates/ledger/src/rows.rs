@@ -11,7 +11,7 @@ use super::{Installation, Job, Ledger, Outcome};
 use tenantry_foundation::db::{Batch, DbError, Row, Tx, Value};
 use tenantry_foundation::input::Block;
 
-/// A row that waits for somebody else.
+/// A row that waits for a partner or a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowWait {
     /// Row number, from 1.

@@ -49,7 +49,7 @@ impl Ledger {
     pub async fn has_open_jobs(&self) -> Result<bool, DbError> {
         self.db
             .read(|tx| {
-                // A job of which every open chunk waits for somebody else may take weeks.
+                // A job of which every open chunk waits for a partner or a service may take weeks.
                 let open = "COALESCE((SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.state IN ('queued', 'running', 'waiting')
                      AND c.state <> 'waiting' LIMIT 1), 0) = 1";
                 let sql = format!(
