@@ -379,8 +379,8 @@ impl Submitter<'_> {
                 return Err(SubmitError::OtherContent(new.input_name));
             }
         };
-        let undo = kind.policy().undo;
-        let misstates = |plan: &&mut PlanFile| plan.misstates_whole(totals.rows, how_to_undo(undo).as_deref());
+        let (undo, is_remote) = (kind.policy().undo, new.parameters.store.is_some());
+        let misstates = |plan: &&mut PlanFile| plan.misstates_whole(totals.rows, how_to_undo(undo, is_remote).as_deref());
         if let Some(misstated) = spooling.plan.as_ref().and_then(misstates) {
             spooling.discard().await?;
             return Err(misstated.into());

@@ -163,7 +163,7 @@ fn undo_window(job: &Job) -> Option<String> {
     let finished = job.finished_at?;
     let applied = job.counts.applied;
     let is_over = |undone: &Undone| undone.rows >= applied && !undone.is_redone;
-    let is_left = applied > 0 && !job.undone.as_ref().is_some_and(is_over);
+    let is_left = (applied > 0 || may_have_open_requests(job)) && !job.undone.as_ref().is_some_and(is_over);
     let way = is_left.then(|| way_back(job, finished)).flatten();
     let said: Vec<String> = taken_back(job).into_iter().chain(way).collect();
     (!said.is_empty()).then(|| said.join("; "))
@@ -187,7 +187,11 @@ fn taken_back(job: &Job) -> Option<String> {
 
 fn way_back(job: &Job, finished: i64) -> Option<String> {
     match tenantry_jobs::find(&job.kind).ok()?.policy().undo {
-        undo @ (Undo::Never(_) | Undo::Nothing) => how_to_undo(undo),
+        undo @ (Undo::Never(_) | Undo::Nothing) => how_to_undo(undo, job.parameters.store.is_some()),
+        Undo::WhileUnanswered if may_have_open_requests(job) => Some(
+            "requests of cancelled rows, as long as the other partner has not answered them; an answer not at all"
+                .to_owned(),
+        ),
         // A job has ended when all that it asked for is answered, or was withdrawn.
         Undo::WhileUnanswered => Some(
             "not possible: a transfer that was answered or withdrawn, or is on paper, stays so; only the other partner can \
@@ -200,18 +204,27 @@ fn way_back(job: &Job, finished: i64) -> Option<String> {
             let until = until.get(..10).unwrap_or_default();
             Some(format!("until {until}, after which the users are gone for good"))
         }
-        undo @ Undo::WhileUntouched => how_to_undo(undo),
+        undo @ Undo::WhileUntouched => how_to_undo(undo, job.parameters.store.is_some()),
     }
 }
 
-/// How a job that is undone like this can be taken back; `None` where there is nothing to take back.
-pub(crate) fn how_to_undo(undo: Undo) -> Option<String> {
+/// Whether rows were cancelled whose requests stand in a store that is no database: in one, they are withdrawn with the job.
+fn may_have_open_requests(job: &Job) -> bool {
+    let is_request = tenantry_jobs::find(&job.kind).is_ok_and(|kind| kind.policy().undo == Undo::WhileUnanswered);
+    is_request && job.parameters.store.is_some() && job.counts.cancelled > 0
+}
+
+/// How a job that is undone like this can be taken back, in a store that is no database or in one; `None` where there is nothing to
+/// take back.
+pub(crate) fn how_to_undo(undo: Undo, is_remote: bool) -> Option<String> {
     Some(match undo {
         Undo::Within30Days => "within 30 days, after which the users are gone for good".to_owned(),
         Undo::WhileUntouched => "as long as nobody else changes the same fields".to_owned(),
         Undo::WhileUnanswered => {
-            "a request by `tenantry cancel`, as long as the other partner has not answered it; an answer not at all"
-                .to_owned()
+            let then = if is_remote { " and then `tenantry undo`" } else { "" };
+            format!(
+                "a request by `tenantry cancel`{then}, as long as the other partner has not answered it; an answer not at all"
+            )
         }
         Undo::Never(why) => format!("not possible: {why}"),
         Undo::Nothing => return None,

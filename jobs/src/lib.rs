@@ -53,6 +53,7 @@ pub use header::{Mapping, looks_secret};
 pub use holdings::{Holdings, Naming, OwnSubscription, advise_subscription, impossible_skus};
 pub use job::{JobKind, RowCells, Template};
 pub use model::person::is_same_country;
+pub use model::postal::fault as postal_code_fault;
 pub use model::products::{Held, held_sku};
 pub use policy::{Creates, Passwords, Policy, RunsIn, Undo};
 pub use problem::{Problem, clip, code, did_you_mean, nearest, printable};

@@ -54,6 +54,13 @@ pub(super) async fn apply(args: &ApplyArgs, app: &App, json: bool) -> anyhow::Re
         if job.state == JobState::Planned {
             anyhow::bail!("job {} is still being planned", job.id);
         }
+        if let Some(store) = app.service.lacked_store(&job) {
+            anyhow::bail!(
+                "job {} is for the store `{store}`, which is not configured here; `--config FILE` names the configuration it was \
+                 submitted with",
+                job.id
+            );
+        }
         match (args.out.dir(), &job.out_dir) {
             // Where the submitter wants them, as a schedule does in one place each time.
             (None, Some(recorded)) => {

@@ -279,11 +279,20 @@ pub(super) async fn rejects(args: &RejectsArgs, app: &App) -> anyhow::Result<Com
 
 pub(super) async fn cancel(args: &AskedArgs, app: &App, json: bool) -> anyhow::Result<CommandEnd> {
     let job = app.service.find(&args.job).await?;
+    let waited = job.waiting;
     let (job, is_stopped) = app.service.cancel(&args.by, &job).await?;
     if !is_stopped {
         output::say(&format!("job {} had ended before", job.id));
     }
     print_summary(&job, json)?;
+    // In a database they are withdrawn with the job.
+    if waited > 0 && job.parameters.store.is_some() {
+        output::hint(&format!(
+            "{} waited, and what they asked for stands: `tenantry undo {id}` takes it back, `tenantry retry {id}` goes on with it",
+            output::counted(waited, "row"),
+            id = job.id
+        ));
+    }
     Ok(CommandEnd::Fine)
 }
 

@@ -51,7 +51,7 @@ pub(super) fn size() -> Option<(usize, usize)> {
 /// Says one line on standard error.
 pub(super) fn say(line: &str) {
     // A closed standard error leaves nobody to tell.
-    let _ = writeln!(io::stderr().lock(), "{}", eyes::shown(line));
+    let _ = writeln!(io::stderr().lock(), "{}", eyes::shown(&as_typed(line)));
 }
 
 /// Says what somebody may do next.
@@ -74,7 +74,7 @@ pub(super) fn tell_with(options: Vec<(&'static str, String)>) {
 }
 
 /// A line with its commands as they have to be typed here.
-fn as_typed(line: &str) -> Cow<'_, str> {
+pub(super) fn as_typed(line: &str) -> Cow<'_, str> {
     match GIVEN.get().map_or(&[][..], Vec::as_slice) {
         [] => line.into(),
         options => with_options(line, options).into(),
@@ -254,11 +254,12 @@ pub(super) fn summary(out: &mut dyn Write, job: &JobSummary) -> io::Result<()> {
     if let Some(at) = job.next_look.as_ref().filter(|_| job.waiting == 0) {
         writeln!(out, "begins    at {}", when::second_of(at))?;
     } else if let Some(at) = &job.next_look {
+        let apply = format!("`tenantry apply {}`", job.job);
         writeln!(
             out,
-            "look      from {} on, by a worker or with `tenantry apply {}`",
+            "look      from {} on, by a worker or with {}",
             when::second_of(at),
-            job.job
+            as_typed(&apply)
         )?;
     }
     if let Some(undone) = &job.undo_of {
@@ -427,7 +428,7 @@ pub(super) fn next(job: &Job, summary: &JobSummary) -> Option<String> {
         next.push(format!("fix the rows in {file}, then run `{}` on that file", job.kind));
     }
     if job.counts.failed > 0 && job.state.is_final() {
-        next.push(format!("tenantry retry {id}, for the rows that failed"));
+        next.push(format!("`tenantry retry {id}` tries the rows that failed again"));
     }
     (!next.is_empty()).then(|| next.join("; "))
 }

@@ -97,7 +97,8 @@ pub(super) async fn transfer(args: TransferArgs, app: &App, json: bool) -> anyho
         if let Some(job) = recorded.job {
             writeln!(
                 out,
-                "next      a worker, or `tenantry apply {job}`, goes on with the row that waits for it"
+                "next      a worker, or {}, goes on with the row that waits for it",
+                output::as_typed(&format!("`tenantry apply {job}`"))
             )?;
         } else if recorded.status == "pending" {
             writeln!(

@@ -72,6 +72,12 @@ impl Service {
         Ok(self.patiently(|| self.ledger.jobs(filter.clone())).await?)
     }
 
+    /// The store that a job is for, if it is none that is configured here.
+    pub fn lacked_store<'j>(&self, job: &'j Job) -> Option<&'j str> {
+        let name = job.parameters.store.as_deref()?;
+        self.stores.named(name).is_none().then_some(name)
+    }
+
     /// Lets a job run whose plan has that hash, by the signature of an approver where one is needed, and tells the workers.
     pub async fn approve(
         &self,

@@ -113,7 +113,7 @@ pub(crate) async fn plan(
         }
         tail.approval = limits.gate(Some(kind), (&tail.totals, &impact), &usage);
         if !offline {
-            tail.undo = how_to_undo(kind.policy().undo);
+            tail.undo = how_to_undo(kind.policy().undo, parameters.store.is_some());
         }
         tail.impact = impact;
     }

@@ -353,7 +353,9 @@ pub(super) fn end_chunk(
         // What they waited for may go on without them, or have ended since, and is said of each.
         tx.send(
             "INSERT INTO row_outcomes (job, row, outcome, code, message, target)
-             SELECT job, row, $4, '', 'it was begun, and nobody waits for it any more; when it was last looked at: ' || message, target
+             SELECT job, row, $4, '', 'it was begun, and no worker looks at it any more; when it was last looked at: ' || message
+               || CASE WHEN target <> '' AND EXISTS (SELECT 1 FROM intents i WHERE i.job = $1 AND i.state = 'done')
+                  THEN '; `undo` takes it back, `retry` goes on with it' ELSE '' END, target
              FROM waiting_rows WHERE job = $1 AND row >= $2 AND row < $3 ON CONFLICT DO NOTHING",
             &[job.into(), first.into(), end.into(), outcome.as_str().into()],
         )?;

@@ -147,7 +147,12 @@ fn culture_and_language() {
     check(&[("country", "CH"), ("postal_code", "8001")], &["required culture"]);
     check(&[("country", "CH"), ("postal_code", "8001"), ("language", "fr")], &[]);
     check(
-        &[("country", "IN"), ("phone", "1"), ("registration_number", "1")],
+        &[
+            ("country", "IN"),
+            ("postal_code", "110001"),
+            ("phone", "+91 11 2345 6789"),
+            ("registration_number", "1"),
+        ],
         &["required culture"],
     );
     check(&[("culture", "DE-at")], &[]);

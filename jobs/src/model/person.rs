@@ -1,5 +1,6 @@
 //! The rules of a user's profile fields, the same for a new user and for a change.
 
+use super::profile::is_decimal;
 use super::{country, email};
 use crate::faults::Faults;
 use crate::{RowCells, UserField, code, text};
@@ -22,7 +23,8 @@ pub(crate) fn field<'a>(faults: &mut Faults, row: &RowCells<'a>, column: usize, 
         UserField::OfficePhone | UserField::MobilePhone | UserField::Fax => {
             let before = faults.count();
             let number = faults.line(row, column, longest(field));
-            if !number.is_empty() && faults.count() == before && !number.chars().any(char::is_numeric) {
+            let is_none = !number.chars().any(char::is_numeric) || is_decimal(number);
+            if !number.is_empty() && faults.count() == before && is_none {
                 faults.add(
                     column,
                     code::INVALID,

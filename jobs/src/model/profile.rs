@@ -12,6 +12,8 @@ const MAX_TAGS: usize = 150;
 const MAX_TAG: usize = 50;
 /// Most digits an international number has is 15; the rest is punctuation and an extension.
 const MAX_PHONE: usize = 64;
+/// The shortest numbers that a company can be called on have so many digits.
+const LEAST_DIGITS: usize = 3;
 
 /// Checks a value that is not empty and gives it the form the store keeps.
 pub(crate) fn normal<'a>(faults: &mut Faults, column: usize, field: CustomerField, value: &'a str) -> Cow<'a, str> {
@@ -29,7 +31,8 @@ pub(crate) fn normal<'a>(faults: &mut Faults, column: usize, field: CustomerFiel
         }
         F::Email => check_email(faults, column, value),
         F::Phone => {
-            if !value.bytes().any(|byte| byte.is_ascii_digit()) {
+            let digits = value.bytes().filter(u8::is_ascii_digit).count();
+            if digits < LEAST_DIGITS || is_decimal(value) {
                 faults.add(column, code::INVALID, value, "a phone number like `+49 89 1234567`");
             }
         }
@@ -37,9 +40,24 @@ pub(crate) fn normal<'a>(faults: &mut Faults, column: usize, field: CustomerFiel
         F::Culture => return culture(faults, column, value),
         F::Language => return language(faults, column, value),
         F::Tags => return tags(faults, column, value),
-        F::FirstName | F::LastName | F::AddressLine1 | F::AddressLine2 | F::City | F::State | F::PostalCode => {}
+        F::PostalCode => {
+            if is_decimal(value) {
+                faults.add(column, code::INVALID, value, "a postal code, not a number with a fraction");
+            }
+        }
+        F::FirstName | F::LastName | F::AddressLine1 | F::AddressLine2 | F::City | F::State => {}
     }
     Cow::Borrowed(value)
+}
+
+/// Whether a spreadsheet has made a number with a fraction of it, as `1,5` of a phone number and `98116.5` of a postal code.
+pub(crate) fn is_decimal(value: &str) -> bool {
+    // What has more digits is a phone number with a dot in it.
+    let is_number = |text: &str, most| {
+        (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let parts = value.split_once(['.', ',']);
+    parts.is_some_and(|(whole, fraction)| is_number(whole, 6) && is_number(fraction, 2))
 }
 
 /// The upper-case code of a country written as a code; names only make a hint.

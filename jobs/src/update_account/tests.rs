@@ -58,6 +58,15 @@ fn problems() {
     check(&[], &["nothing-to-change "]);
     check(&[("customer", "")], &["required customer", "nothing-to-change "]);
     check(&[("city", "Voss")], &[]);
+    for phone in ["1,5", "2.5", "1", "12"] {
+        check(&[("phone", phone)], &["invalid phone"]);
+    }
+    for phone in ["110", "555.1234", "01.23.45.67.89", "+47 55 50 01 20"] {
+        check(&[("phone", phone)], &[]);
+    }
+    check(&[("postal_code", "98116.5")], &["invalid postal_code"]);
+    check(&[("postal_code", "01.310-100")], &[]);
+    check(&[("postal_code", "155"), ("country", "NO")], &["invalid postal_code"]);
     check(
         &[
             ("company_name", "<clear>"),

@@ -175,7 +175,7 @@ impl<W: Write> PlanTable<'_, W> {
         self.out.flush()?;
         if job.state == JobState::AwaitingApproval {
             output::hint(&format!(
-                "tenantry approve {0} --hash {hash} --by NAME ({WITH_KEY}), or tenantry reject {0}; by another person than {1}",
+                "`tenantry approve {0} --hash {hash} --by NAME` ({WITH_KEY}), or `tenantry reject {0}`; by another person than {1}",
                 job.id, job.submitted_by
             ));
         }

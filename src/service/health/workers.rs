@@ -1,16 +1,19 @@
 //! Health of workers: whether any serves the ledger's jobs.
 
 use std::fmt::Write;
+use std::iter;
 
 use super::Finding;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{ConnectOptions, Db, DbError, SCHEMA_VERSION, Tx, patiently};
-use crate::ledger::{Worker, workers};
+use crate::ledger::{Worker, job, workers};
 use crate::moment::second;
 
 /// How many of the workers that were lost are named.
 const SHOWN: usize = 3;
+/// How many jobs that cannot go on are counted.
+const MOST_COUNTED: i64 = 1000;
 
 /// Whether somebody works on the jobs of the ledger, if there is one. That nobody does is a fault once a job waits for a worker.
 pub(super) async fn workers(config: &Config) -> Vec<Finding> {
@@ -22,22 +25,49 @@ pub(super) async fn workers(config: &Config) -> Vec<Finding> {
         let db = Db::open_to_read(url, ConnectOptions::with_connections(1)).await?;
         let told = db.time().await?;
         let now = told.map_or_else(|| Clock::system().now_millis(), |told| told.millis);
-        let asked = db.read(move |tx| Ok((workers::all(tx, now)?, waits(tx)?))).await;
+        let asked = db
+            .read(move |tx| Ok((workers::all(tx, now)?, waits(tx)?, set_back(tx)?)))
+            .await;
         db.close().await;
         asked
     });
-    let (fine, says) = match asked.await {
-        Ok((workers, waits)) => judged(&workers, waits),
-        Err(error) => (
-            false,
-            format!("they cannot be asked for: {error}; try again, or see what the ledger says"),
-        ),
-    };
-    vec![Finding {
+    let finding = |fine, says| Finding {
         what: "workers",
         fine,
         says,
-    }]
+    };
+    match asked.await {
+        Ok((workers, waits, set_back)) => {
+            let (fine, says) = judged(&workers, waits);
+            let set_back = set_back.map(|says| Finding {
+                what: "jobs",
+                fine: false,
+                says,
+            });
+            iter::once(finding(fine, says)).chain(set_back).collect()
+        }
+        Err(error) => vec![finding(
+            false,
+            format!("they cannot be asked for: {error}; try again, or see what the ledger says"),
+        )],
+    }
+}
+
+/// Jobs that cannot go on for what surrounds them, and why the first cannot; `None` where there are none.
+fn set_back(tx: &mut dyn Tx) -> Result<Option<String>, DbError> {
+    let open = "state IN ('queued', 'running', 'retryable') AND cancel_requested = 0 AND state = 'retryable'";
+    let sql = format!(
+        "SELECT j.seq, (SELECT c.message FROM chunks c WHERE c.job = j.seq AND c.message IS NOT NULL ORDER BY c.chunk LIMIT 1)
+         FROM jobs j WHERE {open} ORDER BY j.seq LIMIT {MOST_COUNTED}"
+    );
+    let found = tx.query(&sql, &[])?;
+    let Some(first) = found.first() else { return Ok(None) };
+    let (id, why) = (job::shown_id(tx, first.int(0)?)?, first.text_or_empty(1)?.to_owned());
+    let more = if found.len() as i64 == MOST_COUNTED { " or more" } else { "" };
+    Ok(Some(match found.len() {
+        1 => format!("job {id} is tried again and again: {why}"),
+        many => format!("{many}{more} are tried again and again; the first, {id}: {why}"),
+    }))
 }
 
 /// Whether a job waits that nobody has begun.

@@ -158,7 +158,7 @@ async fn rows_that_shared_a_transfer_share_it_in_the_retry() {
     // The request stays, and each row says so.
     let message = office.message(&job, 2).await;
     assert!(
-        message.contains("nobody waits for it any more; when it was last looked at: pending"),
+        message.contains("no worker looks at it any more; when it was last looked at: pending"),
         "{message}"
     );
     let retry = office

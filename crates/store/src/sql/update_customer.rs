@@ -1,11 +1,12 @@
 //! `update-account`: fields of existing customers.
 
-use tenantry_jobs::{CustomerPatch, Problem, code, key};
+use tenantry_jobs::{CustomerPatch, Problem, code, key, postal_code_fault};
 
 use super::create_customer::external_id_taken;
 use super::lookup::Directory;
 use super::record::{Key, Object};
 use super::session::{Decision, Task, UnitOfWork};
+use crate::FieldChange;
 use tenantry_foundation::db::{DbError, Tx};
 
 /// A patch, with values of its own.
@@ -33,6 +34,20 @@ impl UpdateCustomer {
             fields: fields.chain(external_id).collect(),
             written: owned(&patch.written),
         })
+    }
+}
+
+impl UpdateCustomer {
+    /// What is wrong with a new postal code in the country that the customer is in. One that stands in the row was looked at with it.
+    fn misshapen(&self, country: &str, changes: &[FieldChange]) -> Option<Problem> {
+        const COLUMN: &str = "postal_code";
+        if self.fields.iter().any(|(field, _)| *field == "country") {
+            return None;
+        }
+        let change = changes.iter().find(|change| change.field == COLUMN && !change.new.is_empty())?;
+        let expected = postal_code_fault(country, &change.new)?;
+        let expected = format!("{expected}, as the customer is in {country}");
+        Some(Problem::stated(code::INVALID, COLUMN, &change.new, expected))
     }
 }
 
@@ -78,6 +93,9 @@ impl Task for UpdateCustomer {
         let changes = session
             .customer(self.customer)?
             .changes_read(&self.fields, &self.written);
+        if let Some(problem) = self.misshapen(session.customer(self.customer)?.get("country"), &changes) {
+            return Ok(Decision::reject(problem));
+        }
         let key = Key::of(Object::Customer, self.customer);
         Ok(Decision::edit(self.tenant_id.clone(), key, changes))
     }

@@ -55,6 +55,32 @@ customer,company_name,first_name,last_name,email,phone,address_line1,address_lin
         ..PLAIN
     },
     Case {
+        what: "a postal code that the customer's country does not have",
+        kind: "update-account",
+        rows: "customer,postal_code\n{b},1067\n{a},N1 9GU\n",
+        ends: &["invalid postal_code: `1067`", "unchanged"],
+        but: &[
+            But {
+                ends: Some(&[
+                    "address-not-verified address_line1: `Ring 2` is not an address that exists; Partner Center's validation says: Invalid property: address.postalCode is no postal code of the country",
+                    "unchanged",
+                ]),
+                ..SAME
+            },
+            // It knows nothing of countries.
+            But {
+                on: Store::Memory,
+                ends: Some(&["applied", "unchanged"]),
+                changes: Some(&[
+                    "- customer {b}: Beta GmbH, Bea Berg, bea@beta.example, , Ring 2, , 10115 Berlin DE, reseller",
+                    "+ customer {b}: Beta GmbH, Bea Berg, bea@beta.example, , Ring 2, , 1067 Berlin DE, reseller",
+                ]),
+                ..SAME
+            },
+        ],
+        ..PLAIN
+    },
+    Case {
         what: "what only some stores keep of a customer",
         kind: "update-account",
         rows: "customer,tags\n{a},vip\n",
