@@ -15,6 +15,7 @@ mod listen;
 mod partner_center;
 mod passwords;
 mod queue;
+mod reading;
 mod schedules;
 mod text;
 

@@ -315,6 +315,8 @@ impl PlanFiles<'_> {
 pub(super) struct PlannedRows {
     pub(super) kind: &'static dyn JobKind,
     pub(super) parameters: Parameters,
+    /// Whether columns that the store does not keep are left out, where that was said.
+    pub(super) ignore_not_kept: Option<bool>,
     pub(super) source: RowSource,
     pub(super) all: bool,
 }
@@ -324,7 +326,12 @@ pub(super) async fn of_rows(app: &App, rows: PlannedRows, json: bool) -> anyhow:
     let (service, config) = (&app.service, &app.config);
     let parameters = Parameters {
         store: service.stores.name_of(rows.kind),
-        ignore_not_kept: ignores_not_kept(&service.stores, rows.kind, None, config.partner_center.ignore_not_kept),
+        ignore_not_kept: ignores_not_kept(
+            &service.stores,
+            rows.kind,
+            rows.ignore_not_kept,
+            config.partner_center.ignore_not_kept,
+        ),
         ..rows.parameters
     };
     let request = PlanRequest {

@@ -11,7 +11,9 @@ use serde::{Deserialize, Deserializer, de::Error};
 use tenantry_jobs::JobKind;
 
 use super::choice::choice;
+use super::reading::{HiddenRowsUse, ReadAs, TextEncoding};
 use super::{duration, list};
+use crate::input::InputOptions;
 
 pub(super) use checks::faults;
 pub use marker::MarkerName;
@@ -31,6 +33,11 @@ pub struct FolderConfig {
     pub kinds: Vec<String>,
     pub customer: String,
     pub skip_invalid: bool,
+    pub sheet: String,
+    pub encoding: TextEncoding,
+    pub multiline_cells: bool,
+    pub hidden_rows: HiddenRowsUse,
+    pub ignore_not_kept: bool,
     pub files: Globs,
     pub ignore: Globs,
     pub complete: Complete,
@@ -63,6 +70,17 @@ impl FolderConfig {
     /// The kind of its files, where they are all of one unless something beside them says otherwise.
     pub fn kind(&self) -> Option<&'static dyn JobKind> {
         tenantry_jobs::find(&self.kind).ok()
+    }
+
+    /// How its files are read.
+    pub fn input_options(&self) -> InputOptions {
+        let read_as = ReadAs {
+            sheet: &self.sheet,
+            encoding: &self.encoding,
+            multiline_cells: self.multiline_cells,
+            hidden_rows: self.hidden_rows,
+        };
+        read_as.options()
     }
 
     /// The names of all kinds that it takes.

@@ -15,7 +15,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use tenantry_jobs::JobKind;
 
 use super::choice::choice;
+use super::reading::{HiddenRowsUse, ReadAs, TextEncoding};
 use super::{Config, ConfigError, Layers, duration};
+use crate::input::InputOptions;
 use crate::ledger::Parameters;
 use crate::timing::{PathTemplate, Timing, TimingText};
 
@@ -59,6 +61,17 @@ pub struct ScheduleConfig {
     pub set: BTreeMap<String, String>,
     pub customer: String,
     pub skip_invalid: bool,
+    // Those that earlier versions do not know are written only where they say something.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sheet: String,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub encoding: TextEncoding,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub multiline_cells: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub hidden_rows: HiddenRowsUse,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub ignore_not_kept: bool,
     pub out: String,
     pub keep_out: u32,
     pub missed: Missed,
@@ -70,6 +83,10 @@ pub struct ScheduleConfig {
     pub pause_after: u32,
     #[serde(with = "duration::optional")]
     pub expect_within: Option<Duration>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 choice!(
@@ -197,6 +214,22 @@ impl ScheduleConfig {
     /// The file that it reads, if it reads one. A faulty one does not get into a configuration.
     pub fn file(&self) -> Option<PathTemplate> {
         PathTemplate::of_file(&self.file).ok().filter(|_| !self.file.is_empty())
+    }
+
+    /// How its files are read.
+    pub fn input_options(&self) -> InputOptions {
+        let read_as = ReadAs {
+            sheet: &self.sheet,
+            encoding: &self.encoding,
+            multiline_cells: self.multiline_cells,
+            hidden_rows: self.hidden_rows,
+        };
+        read_as.options()
+    }
+
+    /// Whether columns that a store does not keep are left out; `None` where that is as for other jobs.
+    pub fn ignore_not_kept(&self) -> Option<bool> {
+        self.ignore_not_kept.then_some(true)
     }
 
     /// Where results are to go, if they are.

@@ -58,6 +58,7 @@ mod keep;
 mod layout;
 mod left;
 pub(super) mod names;
+mod not_done;
 mod observe;
 mod planned;
 mod probe;

@@ -251,7 +251,7 @@ fn fitting_sheet(
     if fitting.len() > 1 {
         let names: Vec<String> = fitting.iter().map(|name| format!("`{name}`")).collect();
         let message = format!(
-            "the sheets {} all fit `{}`; say which one is meant with --sheet",
+            "the sheets {} all fit `{}`; say which one is meant with --sheet (`sheet` of a folder or schedule)",
             names.join(", "),
             job.kind()
         );
@@ -331,13 +331,13 @@ fn refuse_hidden(input: &Input, source: &RowSource, job: &dyn JobKind, mapping: 
     match hidden.next() {
         Some((name, at)) => refusal(
             format!("column {} of the sheet (`{name}`) is hidden", input::column_letters(at)),
-            "show the column, or say --hidden-rows include",
+            "show the column, or say --hidden-rows include (`hidden_rows` of a folder or schedule)",
         ),
         None => Ok(()),
     }
 }
 
-const ROWS_REMEDY: &str = "say --hidden-rows skip or --hidden-rows include";
+const ROWS_REMEDY: &str = "say --hidden-rows skip or --hidden-rows include (`hidden_rows` of a folder or schedule)";
 
 /// The source from the header on that stands on that line.
 pub(super) fn read_from(source: &RowSource, job: &dyn JobKind, header_line: u64) -> Result<Input, InputError> {

@@ -233,6 +233,22 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// Rows of a job that were rejected or have failed, the first `most` of them.
+    pub async fn rows_not_applied(&self, job: i64, most: u64) -> Result<Vec<RowRecord>, DbError> {
+        self.db
+            .read(move |tx| {
+                let found = tx.query(
+                    "SELECT row, outcome, code, message, target, columns FROM every_outcome
+                     WHERE job = $1 AND outcome IN ('rejected', 'failed') ORDER BY row LIMIT $2",
+                    &[job.into(), most.into()],
+                )?;
+                found.iter().map(|row| Ok(recorded_one(row)?.1)).collect()
+            })
+            .await
+    }
+}
+
 /// Numbers of the rows in a range that have a recorded outcome.
 pub fn recorded_rows(tx: &mut dyn Tx, job: i64, first: u64, rows: u64) -> Result<HashSet<u64>, DbError> {
     let found = tx.query(

@@ -314,6 +314,7 @@ pub(super) async fn plan(args: &SchedulePlanArgs, app: &App, json: bool) -> anyh
         let work = PlannedRows {
             kind: known.kind,
             parameters: known.config.parameters(),
+            ignore_not_kept: known.config.ignore_not_kept(),
             source,
             all: args.all,
         };

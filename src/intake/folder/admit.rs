@@ -285,7 +285,7 @@ async fn judge(desk: &Desk, drop: &DroppedFile, examined: Examined) -> Result<Ju
             name: drop.name.clone(),
             options: InputOptions {
                 multiline_cells,
-                ..InputOptions::default()
+                ..desk.rules.config.input_options()
             },
             data: asks.data,
         },

@@ -15,7 +15,7 @@ use super::layout::file_at;
 use super::layout::{self, WORKING, is_seen};
 use super::publish::{self, Leaving, Shelf};
 use super::waiting::{self, BesideFile};
-use super::{Desk, FolderError, blocking, last_of, redacted, stem_and, together};
+use super::{Desk, FolderError, blocking, last_of, not_done, redacted, stem_and, together};
 use crate::delivery::{Beside, DeliveryError, write_beside};
 use crate::failpoint;
 use crate::ledger::drops::{DropState, DroppedFile, NewDrop};
@@ -121,14 +121,14 @@ async fn end_one(desk: &Desk, drop: DroppedFile, job: Job) -> Result<(Leaving, O
         .map_err(|error| FolderError::io(&dir, error))?;
     let end = last_of(&job.id.to_string());
     let stem = stem_and(&drop.name, &end);
-    let written = BesideFile {
+    let file = BesideFile {
         dir: &dir,
         stem: &stem,
         file: &drop.name,
         bom: desk.rules.bom,
     };
     if job.state == JobState::AwaitingApproval {
-        waiting::write(&desk.service.ledger, &job, &written).await?;
+        waiting::write(&desk.service.ledger, &job, &file).await?;
         publish::set_modes(desk, &drop).await?;
         let leaving = Leaving {
             drop,
@@ -138,6 +138,7 @@ async fn end_one(desk: &Desk, drop: DroppedFile, job: Job) -> Result<(Leaving, O
         };
         return Ok((leaving, None));
     }
+    not_done::forget_waiting(&file)?;
     let mut notes = Vec::new();
     let late = match look_again(desk, &drop).await? {
         SecondLook::Same => None,
@@ -190,8 +191,11 @@ async fn end_one(desk: &Desk, drop: DroppedFile, job: Job) -> Result<(Leaving, O
     if late.is_none() {
         redacted::redact(desk, &job, &drop).await?;
     }
-    publish::set_modes(desk, &drop).await?;
     let (to, reason) = shelf(&job);
+    if let Some(why) = &reason {
+        not_done::write(desk, &job, why, &file).await?;
+    }
+    publish::set_modes(desk, &drop).await?;
     let leaving = Leaving { drop, to, reason, end };
     Ok((leaving, late))
 }

@@ -143,8 +143,8 @@ pub(crate) fn asked(
                 skip_invalid: folder.skip_invalid,
                 ..Parameters::default()
             },
-            ignore_not_kept: said.ignore_not_kept,
-            multiline_cells: said.multiline_cells,
+            ignore_not_kept: said.ignore_not_kept.or(folder.ignore_not_kept.then_some(true)),
+            multiline_cells: said.multiline_cells || folder.multiline_cells,
             idempotency_key: said.idempotency_key,
         }),
         _ => Err(reasons),

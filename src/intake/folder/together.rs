@@ -24,7 +24,9 @@ type Files = Vec<(DroppedFile, Job)>;
 
 /// Whether a job may be one of those; the ledger knows more.
 pub(super) fn may_be(job: &Job) -> bool {
-    job.finished_at.is_some() && SmallResults::may_be_of(job) && !redacted::has_secrets(job)
+    // Of others there is more to write, or to remove.
+    let is_done = shelf(job).0 == Shelf::Done && job.gate.is_empty();
+    is_done && job.finished_at.is_some() && SmallResults::may_be_of(job) && !redacted::has_secrets(job)
 }
 
 /// A file with what its job came to.

@@ -161,7 +161,8 @@ fn write_text(out: &mut impl Write, job: &Job, counts: &PlanCounts, table: &str)
     writeln!(out, "plan      {hash}\n")?;
     writeln!(
         out,
-        "Somebody else than {} decides, on the command line:\n",
+        "Another person than {} decides, on the command line, with the configuration of this folder's worker (--config FILE where it is \
+         not found by itself):\n",
         job.submitted_by
     )?;
     writeln!(out, "tenantry approve {} --hash {hash} --by NAME", job.id)?;

@@ -169,7 +169,7 @@ impl Schedules<'_> {
                 FoundRows::File { path, others } => {
                     return Ok(std::iter::once(&path)
                         .chain(&others)
-                        .map(|path| rows::source(path))
+                        .map(|path| rows::source(known, path))
                         .collect());
                 }
                 FoundRows::Ends(_, _, why) => return Err(why),

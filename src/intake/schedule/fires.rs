@@ -186,7 +186,7 @@ impl Starter {
                 if let Some(end) = self.is_same(start, &path).await? {
                     return Ok(end);
                 }
-                (rows::source(&path), std::iter::once(path).chain(others).collect())
+                (rows::source(&start.known, &path), std::iter::once(path).chain(others).collect())
             }
             FoundRows::Ends(state, reason, why) => {
                 return Ok(Began::Ends(ends_as(start, state, reason).because(why)));
@@ -295,7 +295,7 @@ impl Starter {
         let request = SubmitRequest {
             kind: start.known.kind,
             parameters: start.known.config.parameters(),
-            ignore_not_kept: None,
+            ignore_not_kept: start.known.config.ignore_not_kept(),
             passwords: PasswordWish::ConfiguredOrNone,
             source,
             idempotency_key: None,

@@ -12,7 +12,7 @@ use super::known::KnownSchedule;
 use super::pick::{MOST_FILES, PickWatch, Picked};
 use super::reach::Reach;
 use crate::config::{AfterRun, IfMissing, Pick};
-use crate::input::{InputOptions, StreamHasher};
+use crate::input::StreamHasher;
 use crate::ledger::JobId;
 use crate::ledger::fires::{Fire, FireReason, FireState};
 use crate::plan::RowSource;
@@ -220,10 +220,10 @@ pub(crate) fn row_of(known: &KnownSchedule) -> RowSource {
 }
 
 /// The rows of a file.
-pub(crate) fn source(path: &Path) -> RowSource {
+pub(crate) fn source(known: &KnownSchedule, path: &Path) -> RowSource {
     RowSource::Path {
         path: path.to_owned(),
-        options: InputOptions::default(),
+        options: known.config.input_options(),
     }
 }
 

@@ -146,8 +146,8 @@ impl Decoder {
                     text.push_str(std::str::from_utf8(valid).unwrap_or_default());
                     if !*perhaps_other || !valid.is_ascii() {
                         let message = format!(
-                            "the byte {:#04x} is not UTF-8, which the text before it is; if the file is in another encoding, say \
-                             which with --encoding, e.g. --encoding gb18030, or save it as UTF-8",
+                            "the byte {:#04x} is not UTF-8, which the text before it is, or was said to be; save the file as UTF-8, or \
+                             name its encoding with --encoding (`encoding` of a folder or schedule): without it, it is told by the letters",
                             rest[0]
                         );
                         self.mode = Mode::Broken(message, UTF_8);

@@ -30,7 +30,7 @@ pub(super) fn guess(bytes: &[u8], whole: bool) -> Result<&'static Encoding, Stri
         None => Ok(encoding),
         Some(odd) => Err(format!(
             "this is neither UTF-8 nor UTF-16, and what it is cannot be told: in {}, the likeliest, {odd}; \
-             say which with --encoding, e.g. --encoding windows-1250, or save the file as UTF-8",
+             save the file as UTF-8 (`CSV UTF-8` in Excel), or name its encoding with --encoding (`encoding` of a folder or schedule)",
             encoding.name()
         )),
     }

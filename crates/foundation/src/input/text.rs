@@ -290,7 +290,7 @@ impl Text {
             if !self.multiline && swallowed::holds_rows(cell, index, record, self.delimiter, self.width) {
                 let message = format!(
                     "cell {} of the record that begins here holds whole rows, or the end of one and the beginning of another; \
-                     a quote is probably missing or one too many; if it is meant so, say --multiline-cells (`multiline_cells` in a job document)",
+                     a quote is probably missing or one too many; if it is meant so, say --multiline-cells (`multiline_cells` of a folder, a schedule or a job document)",
                     index + 1
                 );
                 let at = Position {

@@ -204,4 +204,77 @@ async fn a_job_that_applied_nothing_lies_with_the_failures() {
         (vec!["some".to_owned()], vec!["none".to_owned()])
     );
     assert_eq!(folder.receipt("failed", "none")["counts"]["rejected"], 2);
+    let reasons = read(folder.of("failed", "none").join("reasons.txt"));
+    for told in [
+        "none.csv was not carried out: no row was applied",
+        "row 1: ",
+        "not a name",
+        "row 2: ",
+    ] {
+        assert!(reasons.contains(told), "{told}: {reasons}");
+    }
+}
+
+/// Encoding, sheet and hidden rows are said by the folder, as there is no command line.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_says_how_its_files_are_read() {
+    let folder = Folder::with(
+        On::Sqlite,
+        "encoding = \"windows-1250\"\nsheet = \"B\"\nhidden_rows = \"skip\"\n",
+    )
+    .await;
+    folder.set_up();
+    let mut text = b"customer,user_principal_name,first_name,last_name\nA-1,a@alpha.onmicrosoft.com,".to_vec();
+    text.extend(b"Ji\xf8\xed,Nov\xe1k\n");
+    // Texts have no sheets, and a folder for workbooks says so of them.
+    folder.drop("text.csv", &text);
+    let mut book = rust_xlsxwriter::Workbook::new();
+    for (name, user) in [("A", "first"), ("B", "second")] {
+        let sheet = book.add_worksheet().set_name(name).expect("a name");
+        for (row, cells) in [
+            ["customer", "user_principal_name", "first_name", "last_name"],
+            ["A-1", &format!("{user}@alpha.onmicrosoft.com"), "F", "L"],
+            ["A-1", &format!("hidden.{user}@alpha.onmicrosoft.com"), "F", "L"],
+        ]
+        .iter()
+        .enumerate()
+        {
+            for (column, cell) in cells.iter().enumerate() {
+                sheet.write(row as u32, column as u16, *cell).expect("a cell");
+            }
+        }
+        sheet.set_row_hidden(2).expect("a row");
+    }
+    folder.drop("book.xlsx", book.save_to_buffer().expect("room"));
+    folder.drain();
+    folder.is_clear();
+    assert_eq!(
+        (folder.stems("done"), folder.stems("failed")),
+        (vec!["book".to_owned()], vec!["text".to_owned()])
+    );
+    let results = read(folder.of("done", "book").join("results.csv"));
+    assert!(
+        results.contains("second@") && !results.contains("first@") && !results.contains("hidden."),
+        "{results}"
+    );
+    let both = section("users", &folder.path(""), "bulk-add-users", "encoding = \"windows-1250\"");
+    folder.configure(&both);
+    folder.drop("again.csv", &text);
+    folder.drain();
+    let listed = folder.tenantry(&["users", "--json"]).ends(0).out;
+    assert!(listed.contains("Jiří Novák"), "{listed}");
+}
+
+/// A faulty key is told with what it may be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_names_no_encoding_or_way_is_refused() {
+    let folder = Folder::with(On::Sqlite, "encoding = \"windows-125\"\nhidden_rows = \"drop\"\n").await;
+    let refused = folder.tenantry(&["folders"]).ends(2);
+    for told in [
+        "there is no encoding `windows-125` here",
+        "folders.users.hidden_rows",
+        "`include` or `skip`",
+    ] {
+        assert!(refused.err.contains(told), "{told}: {}", refused.err);
+    }
 }

@@ -64,7 +64,7 @@ async fn a_file_over_a_limit_waits_with_its_plan() {
     let done = folder.of("done", "users");
     assert_eq!(
         names(&done),
-        ["plan.csv", "plan.txt", "receipt.json", "results.csv", "users.csv"]
+        ["plan.csv", "receipt.json", "results.csv", "users.csv"]
     );
     assert_eq!(folder.jobs().await, (2, 3));
 }
@@ -84,7 +84,12 @@ async fn a_file_that_is_not_approved_fails() {
     folder.drain();
     folder.is_clear();
     let failed = folder.of("failed", "users");
-    assert!(names(&failed).contains(&"users.csv".to_owned()));
+    assert!(names(&failed).contains(&"users.csv".to_owned()) && !names(&failed).contains(&"plan.txt".to_owned()));
+    let reasons = read(failed.join("reasons.txt"));
+    assert!(
+        reasons.contains("users.csv was not carried out: rejected by anna: not today"),
+        "{reasons}"
+    );
     let shown = folder.tenantry(&["folders", "show", &job, "--json"]).ends(0).json();
     assert_eq!(
         (&shown["state"], &shown["reason"]),
@@ -112,7 +117,7 @@ async fn a_file_not_approved_in_time_fails() {
     .await;
     folder.is_clear();
     let failed = folder.of("failed", "users");
-    assert!(names(&failed).contains(&"users.csv".to_owned()) && names(&failed).contains(&"plan.txt".to_owned()));
+    assert!(names(&failed).contains(&"users.csv".to_owned()) && names(&failed).contains(&"reasons.txt".to_owned()));
     assert_eq!(folder.jobs().await, (1, 0));
 }
 

@@ -322,3 +322,23 @@ async fn files_are_read_and_moved_only_where_the_workers_configuration_says() {
     assert_eq!(told(&clocked.fires("moved").await), [("ended", "", 1)]);
     assert!(clocked.place.path("mine/done/users.csv").exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_says_how_its_file_is_read() {
+    let clocked = with_user("").await;
+    clocked.configure(&format!(
+        "[schedules.f]\nkind = \"bulk-add-users\"\ncron = \"0 2 * * *\"\nfile = \"{}\"\nencoding = \"windows-1250\"\n",
+        clocked.place.path("users.csv").display()
+    ));
+    clocked.set_near(DAY, HOUR);
+    clocked.drain();
+    let mut text = b"customer,user_principal_name,first_name,last_name\nA-1,j@alpha.onmicrosoft.com,".to_vec();
+    text.extend(b"Ji\xf8\xed,Nov\xe1k\n");
+    std::fs::write(clocked.place.path("users.csv"), text).expect("written");
+    let planned = clocked.run(&["schedules", "plan", "f", "--all"], 0);
+    assert!(planned.all().contains("Jiří Novák"), "{planned:?}");
+    clocked.set(clocked.ahead() + DAY);
+    clocked.drain();
+    let listed = clocked.run(&["users", "--json"], 0).out;
+    assert!(listed.contains("Jiří Novák"), "{listed}");
+}

@@ -1,0 +1,75 @@
+//! Keys of a folder and of a schedule that say how files are read, where that is not to be found out.
+
+use serde::{Deserialize, Serialize};
+
+use super::choice::choice;
+use crate::input::{HiddenRows, InputOptions, encoding};
+
+choice!(
+    /// How rows that a sheet hides are handled.
+    HiddenRowsUse {
+        /// They are read, and counted; kinds that delete or end something refuse such a sheet.
+        ByKind = "",
+        /// They are read like the others.
+        Include = "include",
+        /// They are passed over.
+        Skip = "skip",
+    }
+);
+
+impl Default for HiddenRowsUse {
+    fn default() -> Self {
+        Self::ByKind
+    }
+}
+
+/// The encoding of texts, or none where each is told by its letters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TextEncoding(String);
+
+impl TryFrom<String> for TextEncoding {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        if name.is_empty() {
+            return Ok(Self::default());
+        }
+        encoding::named(&name).map(|encoding| Self(encoding.name().to_owned()))
+    }
+}
+
+impl From<TextEncoding> for String {
+    fn from(encoding: TextEncoding) -> Self {
+        encoding.0
+    }
+}
+
+/// How files are read. The names of its fields are those of the keys.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ReadAs<'k> {
+    pub(super) sheet: &'k str,
+    pub(super) encoding: &'k TextEncoding,
+    pub(super) multiline_cells: bool,
+    pub(super) hidden_rows: HiddenRowsUse,
+}
+
+fn named(name: &str) -> Option<String> {
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+impl ReadAs<'_> {
+    pub(super) fn options(self) -> InputOptions {
+        InputOptions {
+            sheet: named(self.sheet),
+            encoding: named(&self.encoding.0),
+            multiline_cells: self.multiline_cells,
+            hidden_rows: match self.hidden_rows {
+                HiddenRowsUse::ByKind => None,
+                HiddenRowsUse::Include => Some(HiddenRows::Include),
+                HiddenRowsUse::Skip => Some(HiddenRows::Skip),
+            },
+            whole: false,
+        }
+    }
+}
