@@ -241,6 +241,8 @@ pub(crate) struct Planning {
     /// First row of each block, so that a row's block can be found.
     first_rows: Vec<u64>,
     keep_blocks: bool,
+    /// Whether rows that are rejected do not keep the others from being carried out.
+    skips_rejected: bool,
     /// What of the file is not read, a sentence each.
     notes: Vec<String>,
 }
@@ -333,6 +335,7 @@ impl Planning {
             touching: Touching::default(),
             first_rows: Vec::new(),
             keep_blocks,
+            skips_rejected: parameters.skip_invalid,
             notes,
         })
     }
@@ -398,9 +401,8 @@ impl Planning {
             }
         };
         let needs = std::mem::take(&mut checked.needs);
-        let seatless = self
-            .impact
-            .take_seats(&needs, &|row| checked.rejects.contains_key(&row));
+        let is_rejected = |row| checked.rejects.contains_key(&row);
+        let seatless = self.impact.take_seats(&needs, &is_rejected, self.skips_rejected);
         checked.reject(seatless, &self.shared);
         self.impact.add(&checked.previews);
         self.touching.add(&checked.previews)?;

@@ -71,7 +71,7 @@ impl Impact {
 
     /// Seats per customer and SKU.
     pub fn seats(&self) -> impl Iterator<Item = &SeatTotal> {
-        self.seats.values()
+        self.seats.values().filter(|total| total.needed > 0)
     }
 
     /// Customers whose existing users are touched.
@@ -120,18 +120,20 @@ impl Impact {
     }
 
     /// Takes the seats of one block off the running totals; rows for which none is left. Rows that are rejected anyhow ask,
-    /// and take none.
+    /// and take none. They are counted as needed where they have to be fixed before anything is done.
     pub(super) fn take_seats(
         &mut self,
         needs: &[SeatNeed],
         is_rejected: &dyn Fn(u64) -> bool,
+        skips_rejected: bool,
     ) -> BTreeMap<u64, Problem> {
         let mut seatless = BTreeMap::new();
         for of_row in needs.chunk_by(|a, b| a.row == b.row) {
             let mut missing = None;
+            let is_needed = !(skips_rejected && is_rejected(of_row[0].row));
             for need in of_row {
                 let total = self.total(need);
-                total.needed += 1;
+                total.needed += u64::from(is_needed);
                 if total.taken >= total.available {
                     missing.get_or_insert(need);
                 }

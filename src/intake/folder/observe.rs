@@ -186,12 +186,10 @@ impl Observer {
                     if let (Some(part), DirectoryEntry::File(look) | DirectoryEntry::Special(look)) =
                         (part(&config, file, at, entry), entry)
                     {
-                        if at > 0 && directories.last().map(PathBuf::as_path) != file.parent() {
-                            directories.extend(file.parent().map(Path::to_owned));
-                        }
                         tracker.see(file, part, look, times);
                     }
                 },
+                gone_into: &mut |directory| directories.push(directory.to_owned()),
             },
         );
         // What was not seen, as the share went away in the middle, may be there.

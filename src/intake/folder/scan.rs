@@ -57,7 +57,10 @@ impl DropPlace {
                 match self.below(&file, depth + 1, started, found) {
                     // A directory that is not to be read keeps nobody from the others.
                     Err(error) if is_its_own(&error) => found.found(&file, depth, seen, (before, after)),
-                    gone => gone?,
+                    gone => {
+                        gone?;
+                        (found.gone_into)(&self.inbox.join(&file));
+                    }
                 }
             } else {
                 found.found(&file, depth, seen, (before, after));
@@ -92,6 +95,8 @@ type Take<'f> = dyn FnMut(&Path, usize, DirectoryEntry, (Duration, Duration)) + 
 pub(crate) struct FoundEntries<'f> {
     pub(crate) goes_into: &'f dyn Fn(&OsStr) -> bool,
     pub(crate) found: &'f mut Take<'f>,
+    /// Takes the whole path of each directory that was gone into, whatever was in it.
+    pub(crate) gone_into: &'f mut dyn FnMut(&Path),
 }
 
 impl FoundEntries<'_> {
@@ -178,7 +183,9 @@ mod tests {
             depth: 1,
             is_remote: false,
         };
-        let mut all = Vec::new();
+        make("empty/x");
+        fs::remove_file(dir.path().join("empty/x")).expect("removed");
+        let (mut all, mut gone_into) = (Vec::new(), Vec::new());
         let mut found = FoundEntries {
             goes_into: &|name| name != "@eaDir",
             found: &mut |file, depth, entry, _| {
@@ -189,9 +196,12 @@ mod tests {
                 };
                 all.push((file.display().to_string(), depth, what));
             },
+            gone_into: &mut |directory| gone_into.push(directory.to_owned()),
         };
         place.each(Instant::now(), &mut found).expect("looked");
         all.sort();
+        gone_into.sort();
+        assert_eq!(gone_into, ["contoso", "empty"].map(|name| dir.path().join(name)));
         let expected = [
             ("@eaDir", 0, "directory"),
             ("a.csv", 0, "file"),
