@@ -380,7 +380,8 @@ impl Submitter<'_> {
             }
         };
         let (undo, is_remote) = (kind.policy().undo, new.parameters.store.is_some());
-        let misstates = |plan: &&mut PlanFile| plan.misstates_whole(totals.rows, how_to_undo(undo, is_remote).as_deref());
+        let misstates =
+            |plan: &&mut PlanFile| plan.misstates_whole(totals.rows, how_to_undo(undo, is_remote).as_deref());
         if let Some(misstated) = spooling.plan.as_ref().and_then(misstates) {
             spooling.discard().await?;
             return Err(misstated.into());

@@ -27,6 +27,8 @@ pub(crate) fn init(config: &LogConfig, usual: &str) {
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(colours)
+        // That standard error is closed could be told nowhere but there, which would be a panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     let of_ours = filter_fn(|metadata| may_tell(metadata.target(), *metadata.level()));
     // Only a second start in one process can fail, and the first one is in force then.

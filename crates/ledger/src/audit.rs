@@ -352,6 +352,9 @@ fn canonical(counts: &Counts) -> String {
     to_json(&keyed)
 }
 
+/// What the note of a submission ends with whose job waits for approval.
+pub(super) const AWAITS: &str = ", awaits approval";
+
 /// What a statement that changes a job has to return for [`of_job`].
 pub(super) const JOB_COLUMNS: &str = "id, kind, submitted_by, state, applied, unchanged, rejected, failed, cancelled, total, COALESCE(seal, plan_hash), submitted_via";
 

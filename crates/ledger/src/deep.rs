@@ -4,17 +4,18 @@
 //! jobs of each record as they are now: kind, submitter, plan, state, counts, who decided, the outcome of their rows and the images these left. What lets
 //! a job run is looked at as a worker looks at it. It takes as long as there are records, and memory for a page of them.
 
-use std::collections::BTreeMap;
+mod of_job;
+mod walked;
 
 use serde::Serialize;
 
-use super::allowances::{self, CountersByDay};
+use self::walked::{Walked, is_first};
+use super::allowances;
 use super::approvers;
 use super::audit::AuditRecord;
 use super::job::Job;
-use super::signing::{Approver, SignatureCheck};
-use super::{Counts, JobFilter, JobId, JobState, Ledger, StoredPolicy, digest, person, seal};
-use tenantry_foundation::db::{DbError, Tx};
+use super::{JobFilter, JobId, JobState, Ledger, StoredPolicy, digest, seal};
+use tenantry_foundation::db::{DbError, Dialect, Tx};
 
 /// Something that is not as it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,6 +37,23 @@ impl std::fmt::Display for DeepFault {
 
 /// Faults that are kept; the others are counted.
 const KEPT: usize = 100;
+/// Jobs without a record that are named at most.
+const MOST_UNRECORDED: usize = 100;
+/// What keeps the audit record from being altered.
+const SQLITE_GUARDS: &[&str] = &[
+    "audit_advance",
+    "audit_no_update",
+    "audit_no_delete",
+    "audit_head_no_insert",
+    "audit_head_no_delete",
+    "audit_head_forward",
+];
+const POSTGRES_GUARDS: &[&str] = &[
+    "audit_advance",
+    "audit_no_change",
+    "audit_head_no_change",
+    "audit_head_forward",
+];
 
 /// What was found.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -70,7 +88,9 @@ impl Ledger {
             .rfind(|one| matches!(one.action.as_str(), "applied" | "carried-out"));
         self.db
             .read(move |tx| match end {
-                Some(end) if end.seq > digest::digests_after(tx)? => Ok(digest::recomputed(tx, seq)? == end.digest),
+                Some(end) if digest::is_held(&end, digest::digests_after(tx)?) => {
+                    Ok(digest::recomputed(tx, seq)? == end.digest)
+                }
                 Some(_) => Ok(true),
                 None => Ok(false),
             })
@@ -81,13 +101,27 @@ impl Ledger {
     pub async fn verify_deep(&self) -> Result<DeepReport, DbError> {
         let mut report = DeepReport::default();
         let mut after = i64::MIN;
-        let mut walked = Walked {
-            digests_after: self.db.read(digest::digests_after).await?,
-            counters_after: allowances::kept_after(self.clock.now_millis()),
-            ..Walked::default()
-        };
+        let (newest, before) = self.db.read(|tx| count_up_to(tx, i64::MAX)).await?;
+        let digests_after = self.db.read(digest::digests_after).await?;
+        let counters_after = allowances::kept_after(self.clock.now_millis());
+        let mut walked = Walked::new(newest, digests_after, counters_after);
+        if let Some(what) = self.db.read(unguarded).await? {
+            report.fault(None, what);
+        }
         loop {
-            let page = self.audit_page(None, after).await?;
+            let page = match self.audit_page(None, after).await {
+                Ok(page) => page,
+                Err(error) if error.is_of_the_surroundings() => return Err(error),
+                Err(error) => {
+                    let place = if after == i64::MIN {
+                        "the first record".to_owned()
+                    } else {
+                        format!("record {after}")
+                    };
+                    report.fault(None, format!("records from {place} on cannot be read, and what they say is not held against anything: {error}"));
+                    return Ok(report);
+                }
+            };
             let Some(last) = page.last() else { break };
             after = last.seq;
             for record in page {
@@ -95,8 +129,23 @@ impl Ledger {
                 self.look_at(record, &mut walked, &mut report).await?;
             }
         }
-        self.look_at_open(&mut report).await?;
+        self.look_at_unended(&mut walked, &mut report).await?;
+        self.look_at_open(&walked, &mut report).await?;
         let unrecorded = self.db.read(unrecorded).await?;
+        let (_, now_there) = self.db.read(move |tx| count_up_to(tx, newest)).await?;
+        // Jobs may have been removed meanwhile.
+        let unknown = before
+            .min(now_there)
+            .saturating_sub(walked.found + unrecorded.len() as u64);
+        if unknown > 0 && unrecorded.len() < MOST_UNRECORDED {
+            report.fault(
+                None,
+format!(
+                    "{unknown} of the jobs that say they were carried out as they came in are not on record; the audit record knows of no \
+                     submission of them"
+                ),
+            );
+        }
         for job in unrecorded {
             report.fault(job, "the audit record knows of no submission of it");
         }
@@ -121,7 +170,20 @@ impl Ledger {
                 let note = of.note.as_deref().unwrap_or_default();
                 allowances::add_taken(&mut walked.taken, walked.counters_after, of.at, note);
             }
-            match self.job(id).await? {
+            let job = match self.job(id).await {
+                Ok(job) => job,
+                Err(error) if error.is_of_the_surroundings() => return Err(error),
+                Err(error) => {
+                    // Told once.
+                    if is_first(&of) {
+                        walked.found += 1;
+                        report.fault(Some(id), format!("it cannot be read: {error}"));
+                    }
+                    continue;
+                }
+            };
+            walked.take_job(id, &of, job.as_ref(), report);
+            match job {
                 Some(job) => self.hold(&job, &of, walked.digests_after, report).await?,
                 None if is_first(&of) => drop(walked.unfound.insert(id.to_string(), id)),
                 None => {}
@@ -130,68 +192,19 @@ impl Ledger {
         Ok(())
     }
 
-    /// Holds a job against one record of it.
-    async fn hold(
-        &self,
-        job: &Job,
-        of: &AuditRecord,
-        digests_after: i64,
-        report: &mut DeepReport,
-    ) -> Result<(), DbError> {
-        let id = Some(job.id);
-        let note = of.note.as_deref().unwrap_or_default();
-        if is_first(of) {
-            report.jobs += 1;
-            if of.kind.as_deref() != Some(&job.kind) {
+    /// Looks at the jobs whose end is not on record: whether any is said to have ended.
+    async fn look_at_unended(&self, walked: &mut Walked, report: &mut DeepReport) -> Result<(), DbError> {
+        for id in walked.open() {
+            // One that cannot be read was told of.
+            let Ok(Some(job)) = self.job(id).await else { continue };
+            if !job.state.is_final() && job.state != JobState::Planned {
+                continue;
+            }
+            let has_ended = |one: &AuditRecord| one.action == "applied";
+            if !self.audit_log(Some(id), 1_000).await?.iter().any(has_ended) {
                 report.fault(
-                    id,
-                    format!(
-                        "it is of kind `{}`, and was submitted as `{}`",
-                        job.kind,
-                        of.kind.as_deref().unwrap_or("-")
-                    ),
-                );
-            }
-            if of.actor != job.submitted_by || of.via != job.submitted_via {
-                report.fault(
-                    id,
-                    format!("it says that {} submitted it, and {} did", job.submitted_by, of.actor),
-                );
-            }
-            if of.plan_hash.as_deref() != Some(job.hash_to_approve()) {
-                report.fault(id, "its plan is not the one it was submitted with");
-            }
-        }
-        if of.action == "approved" || of.action == "rejected" {
-            let decided = job.decided_by.as_deref().unwrap_or("nobody");
-            if decided != of.actor {
-                report.fault(
-                    id,
-                    format!("it says that {decided} decided about it, and {} did", of.actor),
-                );
-            }
-        }
-        if matches!(of.action.as_str(), "applied" | "carried-out") {
-            let ended = note.rsplit("; ").next().unwrap_or(note);
-            let state = ended.split(',').next().unwrap_or_default();
-            if state != job.state.as_str() {
-                report.fault(id, format!("it is {}, and ended as {state}", job.state.as_str()));
-            }
-            let counts: Option<Counts> = of.counts.as_deref().and_then(|text| serde_json::from_str(text).ok());
-            if counts.is_some_and(|counts| counts != job.counts) {
-                report.fault(id, "the counts of its rows are not those it ended with");
-            }
-            let seq = job.seq;
-            let found = self.db.read(move |tx| digest::recomputed(tx, seq)).await?;
-            if of.seq <= digests_after && of.digest.is_some() {
-                report.fault(
-                    id,
-                    "its record has a hash over the outcomes of its rows, and is said to be of before there were any",
-                );
-            } else if of.seq > digests_after && found != of.digest {
-                report.fault(
-                    id,
-                    "the outcomes of its rows, or the images of what they changed, are not those it ended with",
+                    Some(id),
+                    format!("it is {}, and no end of it is on record", job.state.as_str()),
                 );
             }
         }
@@ -199,7 +212,7 @@ impl Ledger {
     }
 
     /// Looks at the jobs that have not ended: whether each may be where it is.
-    async fn look_at_open(&self, report: &mut DeepReport) -> Result<(), DbError> {
+    async fn look_at_open(&self, walked: &Walked, report: &mut DeepReport) -> Result<(), DbError> {
         let open = [
             JobState::AwaitingApproval,
             JobState::Queued,
@@ -213,7 +226,18 @@ impl Ledger {
                 kind: None,
                 limit: 100_000,
             };
-            for job in self.jobs(filter).await? {
+            let jobs = match self.jobs(filter).await {
+                Ok(jobs) => jobs,
+                Err(error) if error.is_of_the_surroundings() => return Err(error),
+                Err(error) => {
+                    report.fault(
+                        None,
+                        format!("jobs that are {} cannot be read: {error}", state.as_str()),
+                    );
+                    continue;
+                }
+            };
+            for job in jobs {
                 let (seq, id) = (job.seq, job.id);
                 let ended = self.audit_log(Some(id), 1_000).await?;
                 if ended.iter().any(|one| one.action == "applied") {
@@ -225,6 +249,14 @@ impl Ledger {
                     .find(|one| matches!(one.action.as_str(), "submitted" | "retried" | "undone"));
                 let is_gated = job.seal.is_some() || first.is_some_and(|first| first.plan_hash != job.plan_hash);
                 if !is_gated {
+                    let may_wait = matches!(state, JobState::AwaitingApproval);
+                    if walked.is_awaiting(id) && !may_wait {
+                        let what = "it waited for approval, and none is on record";
+                        report.fault(
+                            Some(id),
+                            format!("it is {}, and may not be: {what}", job.state.as_str()),
+                        );
+                    }
                     continue;
                 }
                 if !self.is_as_sealed(&job).await? {
@@ -244,104 +276,51 @@ impl Ledger {
     }
 }
 
-/// Whether a record is of how a job came to be.
-fn is_first(record: &AuditRecord) -> bool {
-    matches!(
-        record.action.as_str(),
-        "submitted" | "retried" | "undone" | "carried-out"
-    )
-}
-
-/// What the chain came to, beside single jobs.
-#[derive(Default)]
-struct Walked {
-    signatures: SignatureCheck,
-    policy: StoredPolicy,
-    decisions: i64,
-    /// What jobs have taken from limits, of the days after the one of which counters may be gone.
-    taken: CountersByDay,
-    counters_after: i64,
-    /// The last record of before there were hashes over the outcome of rows.
-    digests_after: i64,
-    /// Jobs that are not there, by their ids, as far as no removal was recorded since.
-    unfound: BTreeMap<String, JobId>,
-}
-
-impl Walked {
-    fn take(&mut self, record: &AuditRecord) {
-        let of = super::signing::JobApproval {
-            job: record.job.as_deref().unwrap_or_default(),
-            kind: record.kind.as_deref().unwrap_or_default(),
-            hash: record.plan_hash.as_deref().unwrap_or_default(),
-            submitted: ("", None),
-            note: record.note.as_deref().unwrap_or_default(),
-        };
-        // What is wrong with signatures the chain is followed for.
-        let _ = self.signatures.take(&record.action, record.at, &of);
-        match record.action.as_str() {
-            "decided" => {
-                self.decisions += 1;
-                self.policy.decide(of.note.lines().next().unwrap_or_default());
-            }
-            "enrolled" | "revoked" => self.decisions += 1,
-            "pruned" => {
-                let span = of.note.split_once(" to ").map(|(_, rest)| rest);
-                let newest = span.and_then(|rest| rest.split(',').next()).unwrap_or_default();
-                self.unfound.retain(|id, _| id.as_str() > newest);
-            }
-            _ => {}
-        }
-    }
-
-    /// Jobs that were submitted meanwhile have taken more.
-    fn hold_counters(&self, counters: &CountersByDay, report: &mut DeepReport) {
-        for (counter @ (_, what, whose), taken) in &self.taken {
-            let used = counters.get(counter).copied().unwrap_or_default();
-            if used < *taken {
-                report.fault(
-                    None,
-                    format!("jobs took {taken} {what} of {whose} in a day, and {used} are counted against the limit"),
-                );
-            }
-        }
-    }
-
-    fn hold_against(&self, policy: &StoredPolicy, approvers: &[Approver], report: &mut DeepReport) {
-        for job in self.unfound.values() {
-            report.fault(
-                Some(*job),
-                "it was submitted, and is gone without having been removed on record",
-            );
-        }
-        if policy.values != self.policy.values || policy.number != self.decisions {
-            report.fault(
-                None,
-                "the policy is not the one that was decided on (`tenantry policy`)",
-            );
-        }
-        let recorded = self.signatures.approvers();
-        let is_same = |a: &Approver, b: &Approver| {
-            person::is_same(&a.name, &b.name) && a.key == b.key && a.revoked_at.is_some() == b.revoked_at.is_some()
-        };
-        let are_same = recorded.len() == approvers.len()
-            && recorded
-                .iter()
-                .all(|one| approvers.iter().any(|other| is_same(one, other)));
-        if !are_same {
-            report.fault(
-                None,
-                "the approvers are not those whose keys were enrolled and revoked (`tenantry approvers`)",
-            );
-        }
-    }
-}
-
 /// Jobs that the audit record does not know, those that were carried out as they came in aside.
 fn unrecorded(tx: &mut dyn Tx) -> Result<Vec<Option<JobId>>, DbError> {
     let sql = "SELECT id FROM jobs j WHERE j.state <> 'planned' AND j.carried_out IS NULL
-         AND NOT EXISTS (SELECT 1 FROM audit a WHERE a.job = j.id) ORDER BY seq LIMIT 100";
-    tx.query(sql, &[])?
+         AND NOT EXISTS (SELECT 1 FROM audit a WHERE a.job = j.id) ORDER BY seq LIMIT $1";
+    tx.query(sql, &[(MOST_UNRECORDED as u64).into()])?
         .iter()
         .map(|row| JobId::read(row, 0).map(Some))
         .collect()
+}
+
+/// The number of the newest job up to `last`, and how many there are that were submitted.
+fn count_up_to(tx: &mut dyn Tx, last: i64) -> Result<(i64, u64), DbError> {
+    let sql = "SELECT COALESCE(MAX(seq), 0), COUNT(*) FROM jobs WHERE seq <= $1 AND state <> 'planned'";
+    let Some(row) = tx.query_first(sql, &[last.into()])? else {
+        return Ok((0, 0));
+    };
+    Ok((row.int(0)?, row.int(1)?.max(0) as u64))
+}
+
+/// Which of the triggers are missing that keep the audit record from being altered.
+fn unguarded(tx: &mut dyn Tx) -> Result<Option<String>, DbError> {
+    let (sql, guards) = match tx.dialect() {
+        Dialect::Sqlite => (
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('audit', 'audit_head')",
+            SQLITE_GUARDS,
+        ),
+        Dialect::Postgres => (
+            "SELECT tgname::text FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'
+             AND tgrelid IN ('audit'::regclass, 'audit_head'::regclass)",
+            POSTGRES_GUARDS,
+        ),
+    };
+    let mut there = Vec::new();
+    for row in tx.query(sql, &[])? {
+        there.push(row.text(0)?.to_owned());
+    }
+    let missing: Vec<&str> = guards
+        .iter()
+        .copied()
+        .filter(|guard| !there.iter().any(|name| name == guard))
+        .collect();
+    Ok((!missing.is_empty()).then(|| {
+        format!(
+            "the audit record is not guarded, as triggers are missing ({}); restore a backup, or have the owner of the database make them",
+            missing.join(", ")
+        )
+    }))
 }

@@ -8,7 +8,7 @@
 //! by these. They are let go of with the rows (`spool.retention`), long before the rest; so the hash over a chunk's steps is kept by itself, too, and
 //! stands for them from then on. That it was not replaced shows the chunk's hash, of which it is a part.
 
-use super::audit::{self, hash_of};
+use super::audit::{self, AuditRecord, hash_of};
 use super::images::{COLUMNS, RowImage};
 use super::rows::BETWEEN;
 use super::{Claim, Outcome, RowOutcome};
@@ -315,14 +315,29 @@ pub(super) fn is_chunk_as_ended(tx: &mut dyn Tx, job: i64, chunk: i64) -> Result
         .iter()
         .find(|one| matches!(one.action.as_str(), "applied" | "carried-out"));
     match end {
-        Some(end) if end.seq > digests_after(tx)? => holds_of_chunk(tx, (job, chunk), end.digest.as_deref()),
+        Some(end) if is_held(end, digests_after(tx)?) => holds_of_chunk(tx, (job, chunk), end.digest.as_deref()),
         Some(_) => Ok(true),
         None => Ok(false),
     }
 }
 
-/// The last record of before there were such hashes.
+/// Whether the record of a job's end says what its rows came to, given [`digests_after`]. One that has a hash does, whatever is noted of when
+/// the first was made.
+pub(super) fn is_held(end: &AuditRecord, digests_after: i64) -> bool {
+    end.digest.is_some() || end.seq > digests_after
+}
+
+/// The last record of before there were such hashes. That is noted where anybody may write who may write to the ledger, so the record itself, in
+/// which the first hash stands, has the last word.
 pub(super) fn digests_after(tx: &mut dyn Tx) -> Result<i64, DbError> {
-    let found = tx.query_first("SELECT value FROM meta WHERE key = 'digests_after'", &[])?;
-    Ok(found.and_then(|row| row.text(0).ok()?.parse().ok()).unwrap_or(0))
+    let noted = tx.query_first("SELECT value FROM meta WHERE key = 'digests_after'", &[])?;
+    let noted = noted.and_then(|row| row.text(0).ok()?.parse().ok()).unwrap_or(0_i64);
+    if noted == 0 {
+        return Ok(0);
+    }
+    let first = tx.query_first(
+        "SELECT seq FROM audit WHERE seq <= $1 AND digest IS NOT NULL ORDER BY seq LIMIT 1",
+        &[noted.into()],
+    )?;
+    Ok(first.map_or(Ok(noted), |row| row.int(0).map(|first| first - 1))?)
 }

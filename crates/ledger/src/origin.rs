@@ -9,6 +9,7 @@ use super::drops::JobOrigin;
 use super::{JobId, Ledger};
 use tenantry_foundation::db::{DbError, Row, Tx, Value};
 use tenantry_foundation::moment::rfc3339;
+use tenantry_jobs::printable;
 
 /// What brought a submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,7 +163,7 @@ pub(super) fn notes(tx: &mut dyn Tx, origins: &[Option<Origin>]) -> Result<Vec<O
             let Some(row) = rows.first() else { continue };
             let (of, what) = (row.text(0)?, row.text(1)?);
             notes[*at] = Some(match intake {
-                OriginIntake::Drop => format!("folder {of}, {what}"),
+                OriginIntake::Drop => format!("folder {of}, {}", printable(what)),
                 OriginIntake::Fire => format!("schedule {of}, {what}, due {}", rfc3339(row.int(2)?)),
             });
         }

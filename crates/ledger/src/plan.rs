@@ -5,13 +5,14 @@
 //! same work is queued already. A file whose rows are all in one chunk needs none of that, see [`record`](super::record).
 
 use super::allowances::{AllowanceTaking, Allowances, TakenToday, takes_note};
-use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
+use super::audit::{self, AWAITS, Action, AuditEntry, JOB_COLUMNS};
 use super::job::to_json;
 use super::origin::{JobLink, Settled};
 use super::replies;
 use super::rows::{BETWEEN, record_outcomes_of};
 use super::{Actor, Job, JobId, JobState, Ledger, Origin, Parameters, ReplyTo, RowOutcome, digest, origin, seal};
 use tenantry_foundation::db::{DbError, Tx, Value};
+use tenantry_jobs::printable;
 
 /// A planned job whose submitter has shown no life for this long is removed.
 pub(super) const PLANNING_LEASE_MILLIS: i64 = 120_000;
@@ -440,8 +441,12 @@ impl Ledger {
                     let origin = origin::notes(tx, &[commit.origin])?.pop().flatten();
                     submitted_note(queued.text(0)?, &commit.sha256, origin, policy)
                 });
-                if let Some(note) = submitted.note.as_mut().filter(|_| !waits) {
-                    note.push_str(&takes_note(&commit.takings));
+                if let Some(note) = submitted.note.as_mut() {
+                    note.push_str(&if waits {
+                        AWAITS.to_owned()
+                    } else {
+                        takes_note(&commit.takings)
+                    });
                 }
                 audit::append(tx, now, &submitted)?;
                 let ended = match ended {
@@ -548,6 +553,7 @@ fn unfinished(tx: &mut dyn Tx, fingerprint: &str) -> Result<Option<JobId>, DbErr
 /// What is recorded of a file that was handed in.
 pub(super) fn submitted_note(name: &str, sha256: &str, origin: Option<String>, policy: i64) -> String {
     let origin = origin.map_or_else(String::new, |origin| format!(", via {origin}"));
+    let name = printable(name);
     format!("{name}, sha256 {sha256}{origin}{}", under(policy))
 }
 

@@ -3,7 +3,7 @@
 
 use thiserror::Error;
 
-use super::audit::{self, Action, AuditEntry, JOB_COLUMNS};
+use super::audit::{self, AWAITS, Action, AuditEntry, JOB_COLUMNS};
 use super::plan::under;
 use super::{Actor, Job, JobId, JobState, Ledger, inputs, seal};
 use tenantry_foundation::db::{DbError, Tx};
@@ -132,7 +132,11 @@ impl Ledger {
                 )?;
                 if let Some(queued) = queued {
                     let mut retried = AuditEntry {
-                        note: Some(format!("retries job {parent}{}", under(policy))),
+                        note: Some(format!(
+                            "retries job {parent}{}{}",
+                            under(policy),
+                            if needs_approval { AWAITS } else { "" }
+                        )),
                         ..audit::of_job(Action::Retried, &queued, 0)?
                     };
                     if needs_approval {

@@ -195,7 +195,9 @@ pub fn readable(store: &dyn RemoteStore) -> Result<Arc<dyn RecordReader>, ApplyE
 
 /// What is said of a cell that the store of that [title](RemoteStore::title) has no place for.
 pub fn not_kept(title: &str, column: &str, value: &str) -> Problem {
-    let expected = format!("{title} does not keep this; delete the column, or leave it out with --ignore-not-kept (`ignore_not_kept` of a folder or schedule)");
+    let expected = format!(
+        "{title} does not keep this; delete the column, or leave it out with --ignore-not-kept (`ignore_not_kept` of a folder or schedule)"
+    );
     Problem::stated(code::NOT_KEPT, column, value, expected)
 }
 

@@ -87,7 +87,9 @@ fn usual(job: &dyn JobKind, wanted: &str) -> Option<&'static str> {
 pub(super) fn missing(name: &'static str, template: Option<&'static Template>) -> Problem {
     let named = template.and_then(|template| template.columns.iter().find(|(_, native)| *native == Some(name)));
     let expected = match (name, named) {
-        ("customer", _) => "a column `customer`, or --customer X for the whole file (`customer` of a folder or schedule)".to_owned(),
+        ("customer", _) => {
+            "a column `customer`, or --customer X for the whole file (`customer` of a folder or schedule)".to_owned()
+        }
         (_, Some((header, _))) => format!("a column `{header}`"),
         (name, None) => format!("a column `{name}`"),
     };

@@ -42,7 +42,12 @@ pub(crate) fn normal<'a>(faults: &mut Faults, column: usize, field: CustomerFiel
         F::Tags => return tags(faults, column, value),
         F::PostalCode => {
             if is_decimal(value) {
-                faults.add(column, code::INVALID, value, "a postal code, not a number with a fraction");
+                faults.add(
+                    column,
+                    code::INVALID,
+                    value,
+                    "a postal code, not a number with a fraction",
+                );
             }
         }
         F::FirstName | F::LastName | F::AddressLine1 | F::AddressLine2 | F::City | F::State => {}
@@ -53,9 +58,8 @@ pub(crate) fn normal<'a>(faults: &mut Faults, column: usize, field: CustomerFiel
 /// Whether a spreadsheet has made a number with a fraction of it, as `1,5` of a phone number and `98116.5` of a postal code.
 pub(crate) fn is_decimal(value: &str) -> bool {
     // What has more digits is a phone number with a dot in it.
-    let is_number = |text: &str, most| {
-        (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
-    };
+    let is_number =
+        |text: &str, most| (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     let parts = value.split_once(['.', ',']);
     parts.is_some_and(|(whole, fraction)| is_number(whole, 6) && is_number(fraction, 2))
 }

@@ -23,7 +23,10 @@ pub(super) async fn write(desk: &Desk, job: &Job, why: &str, beside: &BesideFile
         writeln!(out, "{} was not carried out: {}", beside.file, printable(why))?;
         writeln!(out, "Job {}, kind {}.", job.id, job.kind)?;
         if !rows.is_empty() {
-            writeln!(out, "results.csv has every row. Fix those that were rejected, and drop them again.\n")?;
+            writeln!(
+                out,
+                "results.csv has every row. Fix those that were rejected, and drop them again.\n"
+            )?;
         }
         for row in &rows {
             let code = if row.code.is_empty() { "" } else { ": " };

@@ -186,7 +186,10 @@ impl Starter {
                 if let Some(end) = self.is_same(start, &path).await? {
                     return Ok(end);
                 }
-                (rows::source(&start.known, &path), std::iter::once(path).chain(others).collect())
+                (
+                    rows::source(&start.known, &path),
+                    std::iter::once(path).chain(others).collect(),
+                )
             }
             FoundRows::Ends(state, reason, why) => {
                 return Ok(Began::Ends(ends_as(start, state, reason).because(why)));

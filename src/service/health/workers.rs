@@ -63,7 +63,11 @@ fn set_back(tx: &mut dyn Tx) -> Result<Option<String>, DbError> {
     let found = tx.query(&sql, &[])?;
     let Some(first) = found.first() else { return Ok(None) };
     let (id, why) = (job::shown_id(tx, first.int(0)?)?, first.text_or_empty(1)?.to_owned());
-    let more = if found.len() as i64 == MOST_COUNTED { " or more" } else { "" };
+    let more = if found.len() as i64 == MOST_COUNTED {
+        " or more"
+    } else {
+        ""
+    };
     Ok(Some(match found.len() {
         1 => format!("job {id} is tried again and again: {why}"),
         many => format!("{many}{more} are tried again and again; the first, {id}: {why}"),

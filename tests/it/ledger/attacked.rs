@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tenantry::testing::plan::Limits;
 use tenantry::testing::runner::{GateSettings, RunnerSettings};
-use tenantry_foundation::db::{Tx, Value};
+use tenantry_foundation::db::{Dialect, Tx, Value};
 use tenantry_ledger::audit::{self, Action, AuditEntry};
 use tenantry_ledger::{Counts, Decided, Job, JobState, Ledger};
 
@@ -179,7 +179,7 @@ on_both! {
 type Tampering = (&'static str, &'static str, &'static str);
 
 /// On the job that changed users, `$1`.
-const OF_CHANGES: [Tampering; 5] = [
+const OF_CHANGES: [Tampering; 10] = [
     (
         "UPDATE jobs SET submitted_by = 'bob' WHERE seq = $1",
         "UPDATE jobs SET submitted_by = 'tester' WHERE seq = $1",
@@ -205,10 +205,35 @@ const OF_CHANGES: [Tampering; 5] = [
         "UPDATE before_images SET before = replace(before, '666', '111') WHERE job = $1",
         "the outcomes of its rows, or the images",
     ),
+    (
+        "UPDATE jobs SET decided_by = 'anna' WHERE seq = $1",
+        "UPDATE jobs SET decided_by = NULL WHERE seq = $1",
+        "it says that anna decided about it, and no decision is on record",
+    ),
+    (
+        "UPDATE jobs SET undo_of = (SELECT MIN(seq) FROM jobs) WHERE seq = $1",
+        "UPDATE jobs SET undo_of = NULL WHERE seq = $1",
+        "it takes back or tries again another job than it was submitted for",
+    ),
+    (
+        "UPDATE jobs SET total = total + 14 WHERE seq = $1",
+        "UPDATE jobs SET total = total - 14 WHERE seq = $1",
+        "it has 15 rows, and was submitted with 1",
+    ),
+    (
+        "UPDATE inputs SET name = 'x' || name WHERE id = (SELECT input FROM jobs WHERE seq = $1)",
+        "UPDATE inputs SET name = substr(name, 2) WHERE id = (SELECT input FROM jobs WHERE seq = $1)",
+        "its file is not the one it was submitted with",
+    ),
+    (
+        "UPDATE jobs SET state = 'odd' WHERE seq = $1",
+        "UPDATE jobs SET state = 'completed' WHERE seq = $1",
+        "it cannot be read: ",
+    ),
 ];
 
 /// On a job that waits, or on nothing.
-const OF_WAITING: [Tampering; 5] = [
+const OF_WAITING: [Tampering; 8] = [
     (
         "UPDATE jobs SET state = 'queued' WHERE seq = $1",
         "UPDATE jobs SET state = 'awaiting-approval' WHERE seq = $1",
@@ -233,6 +258,23 @@ const OF_WAITING: [Tampering; 5] = [
         "INSERT INTO approvers (name, key, added_at) SELECT 'eve', 'ssh-ed25519 AAAA', 1 WHERE $1 > 0",
         "DELETE FROM approvers WHERE $1 > 0",
         "the approvers are not those whose keys were enrolled",
+    ),
+    (
+        "UPDATE jobs SET state = 'completed', applied = 3, finished_at = created_at WHERE seq = $1",
+        "UPDATE jobs SET state = 'awaiting-approval', applied = 0, finished_at = NULL WHERE seq = $1",
+        "it is completed, and no end of it is on record",
+    ),
+    // As if it had never needed an approval.
+    (
+        "UPDATE jobs SET state = 'queued', plan_hash = seal, seal = NULL, message = plan_hash WHERE seq = $1",
+        "UPDATE jobs SET state = 'awaiting-approval', seal = plan_hash, plan_hash = message, message = NULL WHERE seq = $1",
+        "it waited for approval, and none is on record",
+    ),
+    (
+        "INSERT INTO jobs (id, kind, parameters, state, submitted_by, created_at, finished_at, carried_out)
+         SELECT '01a22d07-73f9-76c1-a57e-24ded6d6a20e', kind, parameters, 'completed', 'anna', created_at, created_at, 1 FROM jobs WHERE seq = $1",
+        "DELETE FROM jobs WHERE carried_out = 1 AND id = '01a22d07-73f9-76c1-a57e-24ded6d6a20e' AND $1 > 0",
+        "1 of the jobs that say they were carried out as they came in are not on record",
     ),
 ];
 
@@ -271,9 +313,30 @@ on_both! {
             exec(back, job).await;
             assert_eq!(named().await, [] as [&str; 0], "{back}");
         }
+        // Where it is noted when the first hash was made, anybody may write who may write images.
+        let (note, unnote) = (
+            "UPDATE meta SET value = '999999' WHERE key = 'digests_after' AND $1 > 0",
+            "UPDATE meta SET value = '0' WHERE key = 'digests_after' AND $1 > 0",
+        );
+        let (tamper, back, said) = OF_CHANGES[4];
+        exec(note, &changed).await;
+        assert_eq!(named().await, [] as [&str; 0]);
+        exec(tamper, &changed).await;
+        let faults = named().await;
+        assert!(faults.iter().any(|fault| fault.contains(said)), "{faults:?}");
+        assert!(!ledger.is_as_ended(&changed).await.expect("asked"), "{faults:?}");
+        exec(back, &changed).await;
+        exec(unnote, &changed).await;
         exec("UPDATE jobs SET input = NULL WHERE seq = $1", &changed).await;
         exec("DELETE FROM jobs WHERE seq = $1", &changed).await;
         let faults = named().await;
         assert!(faults.iter().any(|fault| fault.contains("is gone without having been removed on record")), "{faults:?}");
+        let unguard = match ledger.db().dialect() {
+            Dialect::Sqlite => "DROP TRIGGER audit_no_update",
+            Dialect::Postgres => "DROP TRIGGER audit_no_change ON audit",
+        };
+        ledger.db().write(move |tx| tx.exec(unguard, &[])).await.expect("dropped");
+        let faults = named().await;
+        assert!(faults.iter().any(|fault| fault.contains("the audit record is not guarded, as triggers are missing (audit_no_")), "{faults:?}");
     }
 }

@@ -44,7 +44,9 @@ impl UpdateCustomer {
         if self.fields.iter().any(|(field, _)| *field == "country") {
             return None;
         }
-        let change = changes.iter().find(|change| change.field == COLUMN && !change.new.is_empty())?;
+        let change = changes
+            .iter()
+            .find(|change| change.field == COLUMN && !change.new.is_empty())?;
         let expected = postal_code_fault(country, &change.new)?;
         let expected = format!("{expected}, as the customer is in {country}");
         Some(Problem::stated(code::INVALID, COLUMN, &change.new, expected))

@@ -257,7 +257,12 @@ async fn a_folder_says_how_its_files_are_read() {
         results.contains("second@") && !results.contains("first@") && !results.contains("hidden."),
         "{results}"
     );
-    let both = section("users", &folder.path(""), "bulk-add-users", "encoding = \"windows-1250\"");
+    let both = section(
+        "users",
+        &folder.path(""),
+        "bulk-add-users",
+        "encoding = \"windows-1250\"",
+    );
     folder.configure(&both);
     folder.drop("again.csv", &text);
     folder.drain();

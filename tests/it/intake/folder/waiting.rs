@@ -62,10 +62,7 @@ async fn a_file_over_a_limit_waits_with_its_plan() {
     folder.drain_limited();
     folder.is_clear();
     let done = folder.of("done", "users");
-    assert_eq!(
-        names(&done),
-        ["plan.csv", "receipt.json", "results.csv", "users.csv"]
-    );
+    assert_eq!(names(&done), ["plan.csv", "receipt.json", "results.csv", "users.csv"]);
     assert_eq!(folder.jobs().await, (2, 3));
 }
 
