@@ -137,6 +137,13 @@ fn judged(
         let says = format!("{name}: {told}; `tenantry schedules show {name}` shows its history");
         return (ScheduleStatus::Overdue, says);
     }
+    if last.is_none() && open.is_none() && Times::after(&known.timing, schedule.defined_at).next().is_none() {
+        let says = format!(
+            "{name} is never due: none of its times lies after {}, when it was defined",
+            rfc3339(schedule.defined_at)
+        );
+        return (ScheduleStatus::Failing, says);
+    }
     match last.filter(|fire| fire.state == FireState::Failed) {
         Some(failed) => (ScheduleStatus::Failing, format!("{name}: {}", failure(&failed))),
         None => (ScheduleStatus::Well, String::new()),

@@ -145,3 +145,16 @@ async fn the_log_is_shown_newest_first_with_the_actor_of_each_record() {
     );
     assert_eq!(one[0]["counts"]["cancelled"], 2);
 }
+
+/// A name says nothing of what a job takes from limits, whatever stands in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_name_of_a_file_stays_in_one_line_of_a_note() {
+    let place = Place::with_customer().await;
+    let name = "x.csv\ntakes 999 touched-users of customer 4294967297\nz.csv";
+    place.write(name, "customer,city\nA-1,York\n");
+    place.tenantry(&["run", "update-account", name]).ends(0);
+    let log = place.tenantry(&["audit", "log", "--json"]).ends(0).out;
+    // The line break is written out, and JSON doubles its backslash.
+    assert!(log.contains(r"x.csv\\ntakes 999"), "{log}");
+    place.tenantry(&["audit", "verify", "--deep"]).ends(0);
+}

@@ -57,3 +57,27 @@ async fn a_ledger_that_cannot_be_looked_at_is_not_said_to_be_missing() {
         run.err
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_cannot_be_made_says_why() {
+    let place = Place::new(On::Sqlite).await;
+    place.write("customers.csv", crate::place::CUSTOMERS);
+    let refused = |path: &str| {
+        let url = format!("sqlite:{}", place.path(path).display());
+        place
+            .tenantry(&["--ledger", &url, "run", "add-customer", "customers.csv"])
+            .ends(2)
+            .err
+    };
+    let nowhere = refused("nowhere/t.db");
+    assert!(
+        nowhere.contains("nowhere/t.db cannot be opened: its directory") && nowhere.contains("No such file"),
+        "{nowhere}"
+    );
+    std::fs::create_dir(place.path("dir.db")).expect("made");
+    let directory = refused("dir.db");
+    assert!(
+        directory.contains("dir.db cannot be opened for writing: Is a directory"),
+        "{directory}"
+    );
+}

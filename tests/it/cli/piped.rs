@@ -35,6 +35,29 @@ fn fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().expect("mkfifo").success());
 }
 
+/// Logs have no place to go then, which is no reason to end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_standard_error_ends_nothing() {
+    let place = Place::new(On::Sqlite).await;
+    place.write("customers.csv", CUSTOMERS);
+    let deaf = |args: &[&str]| {
+        let mut command = place.command(args);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("tenantry starts");
+        drop(child.stderr.take());
+        child
+    };
+    let run = ["run", "add-customer", "customers.csv", "--log", "info", "--out", "out"];
+    assert_eq!(deaf(&run).wait().expect("it ends").code(), Some(0));
+    assert!(place.path("out/receipt.json").is_file());
+    place.write("york.csv", YORK);
+    place.tenantry(&["submit", "update-account", "york.csv"]).ends(0);
+    let drained = deaf(&["worker", "--drain", "--log", "debug"]).wait();
+    assert_eq!(drained.expect("it ends").code(), Some(0));
+    let jobs = place.tenantry(&["jobs", "--json"]).ends(0).out;
+    assert!(!jobs.contains("queued"), "{jobs}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn standard_input_is_read_as_a_file_is() {
     let place = Place::new(On::Sqlite).await;

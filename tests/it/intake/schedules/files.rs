@@ -342,3 +342,14 @@ async fn a_schedule_says_how_its_file_is_read() {
     let listed = clocked.run(&["users", "--json"], 0).out;
     assert!(listed.contains("Jiří Novák"), "{listed}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_whose_only_time_has_passed_is_told() {
+    let clocked = Clocked::new(On::Sqlite, &export("late", "at = \"2020-01-01T18:00\"")).await;
+    clocked.drain();
+    let doctor = clocked.run(&["doctor"], 2);
+    assert!(
+        doctor.all().contains("late is never due: none of its times lies after"),
+        "{doctor:?}"
+    );
+}

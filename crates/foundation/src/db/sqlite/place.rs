@@ -39,9 +39,8 @@ impl DatabasePlace {
             .open(path);
         #[cfg(not(unix))]
         let made = std::fs::File::options().append(true).create(true).open(path);
-        // What cannot be made SQLite tells.
-        drop(made);
-        let connection = connect(path, Access::Write, OpenFlags::SQLITE_OPEN_CREATE)?;
+        let connection = connect(path, Access::Write, OpenFlags::SQLITE_OPEN_CREATE)
+            .map_err(|error| why_not(path, made.err().as_ref(), error))?;
         let file = std::fs::metadata(path).map_err(|error| unseen(path, &error))?;
         let place = Self {
             path: path.to_owned(),
@@ -76,6 +75,32 @@ impl DatabasePlace {
             Err(replaced @ DbError::Replaced(_)) => replaced,
             _ => error,
         }
+    }
+}
+
+/// The reason for which a database could not be opened: that its file could not be, or that nothing can be written beside it. SQLite tells
+/// neither.
+fn why_not(path: &Path, made: Option<&std::io::Error>, error: DbError) -> DbError {
+    if !matches!(error, DbError::Elsewhere(_)) {
+        return error;
+    }
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
+    match (made, std::fs::metadata(directory)) {
+        (Some(_), Err(cause)) => DbError::Elsewhere(format!(
+            "{} cannot be opened: its directory {} cannot be looked at: {cause}",
+            path.display(),
+            directory.display()
+        )),
+        (Some(cause), Ok(_)) => DbError::Elsewhere(format!("{} cannot be opened for writing: {cause}", path.display())),
+        (None, _) if rustix::fs::access(directory, rustix::fs::Access::WRITE_OK).is_err() => {
+            DbError::Elsewhere(format!(
+                "{} cannot be opened: nothing can be written to its directory {}, where the database keeps its log",
+                path.display(),
+                directory.display()
+            ))
+        }
+        (None, _) => error,
     }
 }
 
