@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use clap::Command;
 use clap::builder::{StyledStr, Styles};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use tenantry_jobs::JobKind;
+use tenantry_jobs::{JobKind, clip};
 
 use super::output;
 use super::text_table::wrapped;
@@ -113,12 +113,25 @@ pub(super) fn with_tip(mut error: clap::Error) -> clap::Error {
         (ErrorKind::MissingRequiredArgument, Some(ContextValue::Strings(missing)))
             if missing.iter().any(|missing| missing == "<FILE>...") =>
         {
-            let tip = "a job of one row needs no file: give its cells with --set COLUMN=VALUE";
+            let tip = match typed_as_kind() {
+                Some(file) => format!(
+                    "`{}` was taken for the kind, which comes before the file; `tenantry kinds` lists them",
+                    clip(&file)
+                ),
+                None => "a job of one row needs no file: give its cells with --set COLUMN=VALUE".to_owned(),
+            };
             error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
         }
         _ => {}
     }
     error
+}
+
+/// The file that was typed where a kind belongs, if the last word is one.
+fn typed_as_kind() -> Option<String> {
+    let last = std::env::args_os().next_back()?;
+    let is_kind = last.to_str().is_some_and(|word| tenantry_jobs::find(word).is_ok());
+    (!is_kind && std::path::Path::new(&last).is_file()).then(|| last.to_string_lossy().into_owned())
 }
 
 /// With the columns of a kind, where the help of a command is asked for that works on one and a kind is named.

@@ -1,7 +1,7 @@
 //! Opening of a file to plan: which sheet of a workbook, which columns, and whether it is to be read at all.
 
 use tenantry_jobs::header::{self, Mapping};
-use tenantry_jobs::{JobKind, Problem, code};
+use tenantry_jobs::{JobKind, KINDS, Problem, code};
 
 use super::{Against, CustomerColumn, PlanError, RowSource, check};
 use crate::clock::Clock;
@@ -72,6 +72,7 @@ pub(super) fn open(
     }
     .map_err(|mut problems| {
         problems.extend(in_one_cell(&header, job, column));
+        problems.extend(of_other_kinds(&header, job, column));
         problems.extend(header_below.map(|line| {
             let lines = if input.sheet().is_some() { "row" } else { "line" };
             let sentence = format!("{lines} {line} looks like the header; delete what stands above it");
@@ -303,6 +304,28 @@ fn in_one_cell(header: &[String], job: &dyn JobKind, column: CustomerColumn) -> 
         delimiter.escape_debug()
     );
     Some(Problem::stated(code::UNKNOWN_COLUMN, "", "", sentence))
+}
+
+/// What is said where the header is that of other kinds.
+fn of_other_kinds(header: &[String], job: &dyn JobKind, column: CustomerColumn) -> Option<Problem> {
+    /// A header with fewer columns fits many.
+    const LEAST: usize = 3;
+    let columns = header.iter().filter(|cell| !cell.trim().is_empty()).count();
+    let fits = |kind: &&&dyn JobKind| kind.kind() != job.kind() && column.recognise(**kind, &borrowed(header)).is_ok();
+    let fitting: Vec<String> = KINDS
+        .iter()
+        .filter(fits)
+        .map(|kind| format!("`{}`", kind.kind()))
+        .collect();
+    let is_theirs = columns >= LEAST && !fitting.is_empty();
+    is_theirs.then(|| {
+        let sentence = format!(
+            "the header is one of {}, and not of `{}`",
+            fitting.join(", "),
+            job.kind()
+        );
+        Problem::stated(code::UNKNOWN_COLUMN, "", "", sentence)
+    })
 }
 
 /// A user who filters a list of leavers does not expect the others to be deleted as well. A user who hides the column that says

@@ -315,7 +315,7 @@ pub(super) fn unknown_customer(named: &str) -> Problem {
 /// No customer of that name, though these domains have a company called so.
 fn of_company(named: &str, domains: Vec<String>) -> Problem {
     let keys = "id or domain (Partner Center keeps no external ids)";
-    company::unknown_customer(named, keys, domains)
+    company::unknown_customer(named, keys, domains, None)
 }
 
 /// A customer that was made from here minutes ago, and is not shown yet.

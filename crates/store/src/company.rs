@@ -6,14 +6,14 @@ use tenantry_jobs::{Problem, code};
 /// Customers of one name that are told of.
 const TOLD: usize = 3;
 
-/// Why a text names no customer; `keys` is what one is found by here, and `of_name` has the domains of those whose company is
-/// called so.
-pub fn unknown_customer(written: &str, keys: &str, mut of_name: Vec<String>) -> Problem {
+/// Why a text names no customer; `keys` is what one is found by here, `of_name` has the domains of those whose company is
+/// called so, and `near` is a domain that is nearly the same.
+pub fn unknown_customer(written: &str, keys: &str, mut of_name: Vec<String>, near: Option<&str>) -> Problem {
     of_name.sort_unstable();
     of_name.dedup();
     let stated = |code: &str, sentence: String| Problem::stated(code, "customer", written, sentence);
     match of_name.as_slice() {
-        [] => stated(code::UNKNOWN_CUSTOMER, format!("no customer has this {keys}")),
+        [] => stated(code::UNKNOWN_CUSTOMER, format!("no customer has this {keys}")).suggest(near),
         [domain] => stated(
             code::UNKNOWN_CUSTOMER,
             "this is what a company is called, which is no key; name the customer by an id or a domain".to_owned(),
@@ -45,7 +45,7 @@ mod tests {
     fn a_name_is_a_suggestion_where_one_has_it() {
         let of = |domains: &[&str]| {
             let domains = domains.iter().map(|&domain| domain.to_owned()).collect();
-            let problem = unknown_customer("Alpha Ltd", "id or domain", domains);
+            let problem = unknown_customer("Alpha Ltd", "id or domain", domains, None);
             (problem.code.clone(), problem.suggestion.clone(), problem.to_string())
         };
         let (code, near, text) = of(&[]);

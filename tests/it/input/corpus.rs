@@ -100,7 +100,7 @@ fn quotes() {
     check(
         runaway,
         "record-too-long: users.csv:3:1: the record that begins here is longer than 200 bytes; \
-        the quote opened at line 3, column 3 is probably never closed",
+        the quote opened at line 3, character 3 is probably never closed",
     );
     check(
         format!("a\n1\n{}\n2\n", "x".repeat(201)),

@@ -34,7 +34,7 @@ on_both! {
                 json!([3, "duplicate-in-file", null]),
                 json!([4, "ambiguous-customer", null]),
                 json!([5, "unknown-customer", "koeln.onmicrosoft.com"]),
-                json!([6, "unknown-customer", null]),
+                json!([6, "unknown-customer", "beta.onmicrosoft.com"]),
                 json!([9, "duplicate-in-file", null]),
             ],
             "{told:#}"

@@ -256,3 +256,23 @@ async fn a_file_that_is_no_table_or_has_lost_its_columns_is_called_so() {
     let told = plan("users.csv", b"users; all\nana\n").await;
     assert!(!told.contains("stands in one cell"), "{told}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_another_kind_is_told_by_its_kind() {
+    let place = crate::place::Place::with_customer().await;
+    place.write(
+        "users.csv",
+        "customer,user_principal_name,first_name,last_name\nA-1,a@alpha.onmicrosoft.com,A,A\n",
+    );
+    let refused = place.tenantry(&["plan", "set-seats", "users.csv"]).ends(2).all();
+    assert!(
+        refused.contains("the header is one of `bulk-add-users`") && refused.contains("and not of `set-seats`"),
+        "{refused}"
+    );
+    // A kind that is forgotten is told as that.
+    let forgotten = place.tenantry(&["run", "users.csv"]).ends(2).err;
+    assert!(
+        forgotten.contains("`users.csv` was taken for the kind, which comes before the file"),
+        "{forgotten}"
+    );
+}

@@ -78,7 +78,7 @@ impl Notes {
                 some => format!(": {}", some.join(", ")),
             };
             notes.push(format!(
-                "the file was read as {encoding}{examples}; if that is wrong, say --encoding (`encoding` of a folder or schedule)"
+                "the file was read as {encoding}{examples}; if that is wrong, say --encoding"
             ));
         }
         for (line, read, meant) in &self.garbled {

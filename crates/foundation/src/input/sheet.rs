@@ -135,7 +135,7 @@ impl Sheet {
         let mut notes = vec![match others.as_slice() {
             [] => format!("the sheet `{}` was read", self.name),
             some => format!(
-                "the sheet `{}` was read, and not {}; --sheet (`sheet` of a folder or schedule) names another",
+                "the sheet `{}` was read, and not {}; --sheet names another",
                 self.name,
                 some.join(", ")
             ),

@@ -227,7 +227,7 @@ impl Text {
                     cells.rewind(mark);
                     let from = self.position(opened);
                     let message = format!(
-                        "text follows the quote that closes a cell (opened at line {}, column {}); \
+                        "text follows the quote that closes a cell (opened at line {}, character {}); \
                          double a quote that is part of the text, or take it away",
                         from.line, from.column
                     );
@@ -350,7 +350,7 @@ impl Text {
             let Position { line, column } = self.position(opened);
             let _ = write!(
                 message,
-                "; the quote opened at line {line}, column {column} is probably never closed"
+                "; the quote opened at line {line}, character {column} is probably never closed"
             );
         }
         let at = Position {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use tenantry_jobs::{Change, CustomerRef, Held, Problem, Request, code, held_sku, key};
+use tenantry_jobs::{Change, CustomerRef, Held, Problem, Request, code, held_sku, key, nearest};
 
 use super::record::ENDED;
 use crate::company::unknown_customer;
@@ -131,8 +131,8 @@ impl Sku {
 #[derive(Debug, Clone)]
 enum Found {
     One(usize),
-    /// The domains of those whose company is called so.
-    None(Vec<String>),
+    /// The domains of those whose company is called so; where there are none, a domain that is nearly the same.
+    None(Vec<String>, Option<String>),
     /// The domains of two of them.
     Several(String, String),
 }
@@ -197,13 +197,19 @@ impl Directory {
             &keys,
         )?;
         let unknown = texts.iter().zip(&found).filter(|(_, rows)| rows.is_empty());
-        let of_name = companies(tx, unknown.map(|(text, _)| *text))?;
+        let unknown: Vec<&str> = unknown.map(|(text, _)| *text).collect();
+        let of_name = companies(tx, unknown.iter().copied())?;
+        let is_named = |text: &str| of_name.contains_key(key::fold(text).as_ref());
+        let mut near = near_domains(tx, unknown.into_iter().filter(|text| !is_named(text)))?;
         for (text, mut rows) in texts.into_iter().zip(found) {
             // One that is found in several ways is one.
             let mut ids = BTreeSet::new();
             rows.retain(|row| row.int(0).is_ok_and(|id| ids.insert(id)));
             let found = match rows.as_slice() {
-                [] => Found::None(of_name.get(key::fold(text).as_ref()).cloned().unwrap_or_default()),
+                [] => Found::None(
+                    of_name.get(key::fold(text).as_ref()).cloned().unwrap_or_default(),
+                    near.remove(text),
+                ),
                 [row] => {
                     let customer = Customer {
                         id: row.int(0)?,
@@ -322,7 +328,7 @@ impl Directory {
     /// The customer a row names, whether or not the relationship has ended.
     pub(super) fn find_any(&self, reference: CustomerRef<'_>) -> Result<&Customer, Problem> {
         let text = reference.as_written();
-        match self.by_text.get(text).unwrap_or(&Found::None(Vec::new())) {
+        match self.by_text.get(text).unwrap_or(&Found::None(Vec::new(), None)) {
             Found::One(position) => {
                 let customer = &self.customers[*position];
                 let others = std::iter::once(customer).flat_map(Customer::domains);
@@ -330,7 +336,12 @@ impl Directory {
                 reference.confirm(domains.map(String::as_str), Some(&customer.external_key))?;
                 Ok(customer)
             }
-            Found::None(of_name) => Err(unknown_customer(text, "id, domain or external id", of_name.clone())),
+            Found::None(of_name, near) => Err(unknown_customer(
+                text,
+                "id, domain or external id",
+                of_name.clone(),
+                near.as_deref(),
+            )),
             Found::Several(one, other) => Err(Problem::stated(
                 code::AMBIGUOUS_CUSTOMER,
                 "customer",
@@ -361,6 +372,45 @@ fn companies<'a>(
             if of_name.len() < MOST_OF_A_NAME {
                 of_name.push(row.text(1)?.to_owned());
             }
+        }
+    }
+    Ok(found)
+}
+
+/// Domains that are nearly what rows have named, by that: the same first letters, and little else in the first label, as with a letter that is
+/// missing, or the rest of a domain.
+fn near_domains<'a>(tx: &mut dyn Tx, texts: impl Iterator<Item = &'a str>) -> Result<HashMap<String, String>, DbError> {
+    /// Texts that are looked at: a file of a store that is not this one has nothing but unknown ones.
+    const TEXTS: usize = 50;
+    const PREFIX: usize = 3;
+    const CANDIDATES: u64 = 500;
+    let label = |domain: &str| domain.split('.').next().unwrap_or_default().to_owned();
+    let mut found = HashMap::new();
+    for text in texts.take(TEXTS) {
+        let wanted = label(key::domain(text).as_ref());
+        let prefix: String = wanted.chars().take(PREFIX).collect();
+        if prefix.chars().count() < PREFIX {
+            continue;
+        }
+        let rows = tx.query(
+            &format!(
+                "SELECT d.domain_key, d.domain FROM domains d JOIN customers c ON c.id = d.customer
+                 WHERE d.domain_key >= $1 AND d.domain_key < $2 AND c.relationship <> '{ENDED}' ORDER BY d.domain_key LIMIT $3"
+            ),
+            &[
+                prefix.as_str().into(),
+                format!("{prefix}\u{10ffff}").into(),
+                CANDIDATES.into(),
+            ],
+        )?;
+        let mut domains = HashMap::new();
+        for row in &rows {
+            domains.entry(label(row.text(0)?)).or_insert(row.text(1)?.to_owned());
+        }
+        let mut labels: Vec<&str> = domains.keys().map(String::as_str).collect();
+        labels.sort_unstable();
+        if let Some(domain) = nearest(&wanted, labels).and_then(|label| domains.get(label)) {
+            found.insert(text.to_owned(), domain.clone());
         }
     }
     Ok(found)
