@@ -59,6 +59,8 @@ const HEAD: u64 = 64 << 10;
 pub struct WholeFile {
     temporary: NamedTempFile,
     path: PathBuf,
+    /// Whether nothing may have its name yet.
+    is_new: bool,
 }
 
 impl WholeFile {
@@ -67,7 +69,21 @@ impl WholeFile {
         Ok(Self {
             temporary: NamedTempFile::new_in(directory(path))?,
             path: path.to_owned(),
+            is_new: false,
         })
+    }
+
+    /// Begins a file that takes the place of nothing: who works on what has its name would lose that. It is held to that once more
+    /// when it gets its name.
+    pub fn create_new(path: &Path) -> io::Result<Self> {
+        match std::fs::symlink_metadata(path) {
+            Ok(_) => Err(there_already()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self {
+                is_new: true,
+                ..Self::create(path)?
+            }),
+            Err(error) => Err(error),
+        }
     }
 
     /// Begins the file, unless something has its name that `is_ours` does not know by how it begins, in up to 64 KiB. What is no file
@@ -90,10 +106,17 @@ impl WholeFile {
         Self::create(path)
     }
 
-    /// Gives it its name, in the place of whatever had it, once all of it is on disk.
+    /// Gives it its name, in the place of whatever had it unless it is to be new, once all of it is on disk.
     pub fn finish(self) -> io::Result<()> {
         self.temporary.as_file().sync_all()?;
-        self.temporary.persist(&self.path).map_err(|error| error.error)?;
+        if self.is_new {
+            match self.temporary.persist_noclobber(&self.path) {
+                Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => return Err(there_already()),
+                named => named.map_err(|error| error.error)?,
+            };
+        } else {
+            self.temporary.persist(&self.path).map_err(|error| error.error)?;
+        }
         // A name survives a power cut once its directory is on disk. Only Unix can open one.
         if cfg!(unix) {
             File::open(directory(&self.path))?.sync_all()?;
@@ -110,6 +133,11 @@ impl Write for WholeFile {
     fn flush(&mut self) -> io::Result<()> {
         self.temporary.flush()
     }
+}
+
+fn there_already() -> io::Error {
+    let what = "it is there already and is not overwritten; name another file";
+    io::Error::new(io::ErrorKind::AlreadyExists, what)
 }
 
 fn directory(path: &Path) -> &Path {
@@ -179,5 +207,21 @@ mod tests {
                 .expect("there")
                 .is_symlink()
         );
+    }
+
+    #[test]
+    fn a_new_file_takes_the_place_of_nothing_that_came_before_it_or_meanwhile() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("new");
+        let begun = || WholeFile::create_new(&path);
+        let (mut first, second) = (begun().expect("begun"), begun().expect("begun"));
+        first.write_all(b"first").expect("written");
+        first.finish().expect("named");
+        for error in [second.finish().expect_err("late"), begun().expect_err("there")] {
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+            assert!(error.to_string().contains("is not overwritten"), "{error}");
+        }
+        assert_eq!(fs::read(&path).expect("there"), b"first");
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "nothing is left");
     }
 }
