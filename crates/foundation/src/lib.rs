@@ -20,6 +20,7 @@
 //! machine      the machine's name
 //! lock         locks that outlive a panic
 //! tasks        tasks beside the caller's own
+//! program      what a program prints, within bounds
 //! file         files that appear under their names when they are whole
 //! failpoint    places where tests end the process
 //! ```
@@ -36,6 +37,7 @@ pub mod lock;
 pub mod machine;
 pub mod moment;
 pub mod passwords;
+pub mod program;
 mod recycled;
 pub mod secret;
 pub mod signature;

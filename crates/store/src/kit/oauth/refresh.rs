@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tenantry_foundation::file::{WholeFile, check_kept_private};
+use tenantry_foundation::program;
 use tenantry_foundation::secret::Secret;
 
 use jiff::Timestamp;
@@ -15,6 +16,8 @@ use super::AuthError;
 
 /// How long a command may take: enough for a secret store over the network, and no time to wait for a person, since there is none.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest token that is taken from a command; they are a few thousand bytes.
+const LONGEST: usize = 64 << 10;
 const DAY: i64 = 24 * 3600 * 1000;
 /// How long before its end it is spoken of.
 const AHEAD: i64 = 14 * DAY;
@@ -179,22 +182,14 @@ fn at(millis: i64) -> Timestamp {
 }
 
 async fn asked(words: &[String], key: &str) -> Result<Secret, AuthError> {
-    let Some((program, args)) = words.split_first() else {
-        return Err(AuthError::Refused(format!("`{key}` is empty")));
-    };
-    let mut command = tokio::process::Command::new(program);
-    command.args(args).stdin(std::process::Stdio::null()).kill_on_drop(true);
     // Its words are not quoted: an argument may be a secret, and so may the rest of a program that was to be several words.
     let failed = |what: String| AuthError::Unavailable(format!("`{key}` gave no refresh token: {what}"));
-    let run = tokio::time::timeout(PATIENCE, command.output()).await;
-    let output = run
-        .map_err(|_| failed("it took too long".to_owned()))?
-        .map_err(|error| failed(error.to_string()))?;
-    let text = Secret::new(String::from_utf8_lossy(&output.stdout).trim());
-    if !output.status.success() || text.is_empty() {
-        return Err(failed(output.status.to_string()));
+    let printed = program::output(words, PATIENCE, LONGEST).await.map_err(failed)?;
+    let text = std::str::from_utf8(&printed).map_err(|_| failed("what it printed is no text".to_owned()))?;
+    match text.trim() {
+        "" => Err(failed("it printed nothing".to_owned())),
+        token => Ok(Secret::new(token)),
     }
-    Ok(text)
 }
 
 /// Replaces a file in one step, readable by its owner alone.
