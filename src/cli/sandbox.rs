@@ -93,7 +93,7 @@ fn fault(text: &str) -> Result<(InjectedFault, f64), String> {
         let all: Vec<String> = all.map(|one| one.get_name().to_owned()).collect();
         format!(
             "there is no fault `{}`; there are {}",
-            super::eyes::printable(name),
+            super::eyes::typed(name),
             all.join(", ")
         )
     })?;
