@@ -10,7 +10,7 @@ use ::config::{Value, ValueKind};
 use super::{COMMAND_LINE, Config, ENVIRONMENT};
 use crate::db::with_login;
 use crate::file::check_kept_private;
-use crate::secret::{Secret, SecretUrl};
+use crate::secret::{Secret, SecretUrl, shown_path};
 
 /// The longest address that is read from a file.
 const LONGEST: u64 = 64 << 10;
@@ -112,7 +112,7 @@ pub(super) fn resolve(config: &mut Config, login: &PgLogin) -> Vec<(String, Stri
 
 fn read(path: &Path) -> Result<SecretUrl, String> {
     check_kept_private(path)?;
-    let told = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
+    let told = |what: &dyn std::fmt::Display| format!("{}: {what}", shown_path(path));
     let is_long = std::fs::metadata(path).is_ok_and(|found| found.len() > LONGEST);
     if is_long {
         return Err(told(&"expected an address alone"));

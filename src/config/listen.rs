@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::ConfigError;
-use crate::secret::Secret;
+use crate::secret::{Secret, shown_path};
 
 /// `[listen]`
 #[derive(Debug, Clone, Deserialize)]
@@ -28,7 +28,7 @@ impl ListenConfig {
             return Ok(Some((address, self.token.clone())));
         }
         let fault = |why: String| {
-            let file = self.token_file.display();
+            let file = shown_path(&self.token_file);
             ConfigError(vec![format!("`listen.token_file` = `{file}`: {why}")])
         };
         let text = std::fs::read_to_string(&self.token_file).map_err(|error| fault(error.to_string()))?;

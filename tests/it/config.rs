@@ -275,6 +275,11 @@ fn no_secret_is_quoted_from_a_broken_configuration() {
         "[queue]\nurl = \"S3CRET\"",
         "[ledger]\nurl = \"mysql://u:S3CRET@h/d\"",
         "[ledger]\nurl = [\"S3CRET\"]",
+        "[ledger]\nurl_file = \"postgres://u:S3CRET@h/d\"",
+        "[queue]\nurl_file = \"redis://:S3CRET@h\"",
+        "[ledger]\nurl = \"sqlite:postgres://u:S3CRET@h/d\"",
+        "[stores.mirror]\nurl = \"sqlite:./postgres://u:S3CRET@h/d\"",
+        "[partner_center]\napi_url = \"https://127.0.0.1:1\\\\@u:S3CRET@h\"",
     ] {
         let told = faults(text, &[], &[]);
         assert!(!told.contains("S3CRET"), "{text}: {told}");

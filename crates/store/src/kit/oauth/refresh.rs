@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tenantry_foundation::file::{WholeFile, check_kept_private};
 use tenantry_foundation::program;
-use tenantry_foundation::secret::Secret;
+use tenantry_foundation::secret::{Secret, shown_path};
 
 use jiff::Timestamp;
 
@@ -74,11 +74,11 @@ impl Refresh {
                 }
                 let read = tokio::fs::read_to_string(path).await;
                 let text = read.map_err(|error| {
-                    AuthError::Refused(format!("{}: {error}; {}", path.display(), self.how_to_renew()))
+                    AuthError::Refused(format!("{}: {error}; {}", shown_path(path), self.how_to_renew()))
                 })?;
                 let token = text.trim_start().lines().next().unwrap_or_default().trim();
                 if token.is_empty() {
-                    let what = format!("{} is empty; {}", path.display(), self.how_to_renew());
+                    let what = format!("{} is empty; {}", shown_path(path), self.how_to_renew());
                     return Err(AuthError::Refused(what));
                 }
                 Ok(Secret::new(token))
@@ -124,11 +124,11 @@ impl Refresh {
         let (issued, is_noted) = match issued(path).await {
             Ok(issued) => issued,
             Err(error) => {
-                return TokenExpiry::Ending(format!("{}: {error}; {}", path.display(), self.how_to_renew()));
+                return TokenExpiry::Ending(format!("{}: {error}; {}", shown_path(path), self.how_to_renew()));
             }
         };
         let ends = issued + days * DAY;
-        let (name, date) = (path.display(), at(ends).strftime("%Y-%m-%d"));
+        let (name, date) = (shown_path(path), at(ends).strftime("%Y-%m-%d"));
         let guess = if is_noted {
             ""
         } else {
@@ -157,7 +157,7 @@ impl Refresh {
     /// What somebody has to do to get a new one.
     pub(super) fn how_to_renew(&self) -> String {
         let place = match &self.token {
-            RefreshToken::File(path) => format!("write the new refresh token to {}", path.display()),
+            RefreshToken::File(path) => format!("write the new refresh token to {}", shown_path(path)),
             // Its words are not quoted, not even the first: somebody may have written all of them as one.
             RefreshToken::Command(_) => format!("have `{}` give the new refresh token", self.rules.command_key),
         };
