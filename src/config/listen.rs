@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::ConfigError;
 use crate::secret::{Secret, shown_path};
+use crate::small_file;
 
 /// `[listen]`
 #[derive(Debug, Clone, Deserialize)]
@@ -31,7 +32,7 @@ impl ListenConfig {
             let file = shown_path(&self.token_file);
             ConfigError(vec![format!("`listen.token_file` = `{file}`: {why}")])
         };
-        let text = std::fs::read_to_string(&self.token_file).map_err(|error| fault(error.to_string()))?;
+        let text = small_file::read_text(&self.token_file).map_err(|error| fault(error.to_string()))?;
         match text.trim() {
             "" => Err(fault("expected a token; the file is empty".to_owned())),
             token => Ok(Some((address, Secret::new(token)))),

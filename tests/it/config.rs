@@ -287,6 +287,23 @@ fn no_secret_is_quoted_from_a_broken_configuration() {
 }
 
 #[test]
+fn what_is_named_as_a_file_and_is_none_is_refused_at_once() {
+    for text in [
+        "[ledger]\nurl_file = \"/dev/zero\"",
+        "[passwords]\nrecipients_file = \"/dev/zero\"",
+    ] {
+        let told = faults(text, &[], &[]);
+        assert!(told.contains("/dev/zero: expected a file, found a device"), "{told}");
+    }
+    let told = Config::from_layers(Some("/dev/zero".as_ref()), [], Vec::new()).expect_err("faulty");
+    assert!(
+        told.to_string().contains("/dev/zero: expected at most 1024 KiB"),
+        "{told}"
+    );
+    assert!(Config::from_layers(Some("/dev/null".as_ref()), [], Vec::new()).is_ok());
+}
+
+#[test]
 fn partner_center_needs_an_identity_and_addresses() {
     let config = load(None, &[], &[]).expect("sound");
     assert!(config.partner_center.settings().expect("sound").is_none());

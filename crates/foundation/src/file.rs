@@ -24,32 +24,6 @@ pub fn leads_down(path: impl AsRef<Path>) -> bool {
         && path.components().all(|part| matches!(part, Component::Normal(_)))
 }
 
-/// Whether a file with a secret is its owner's alone, or of root, who may let a group read it: what libpq asks of keys. The error says
-/// what to do.
-#[cfg(unix)]
-pub fn check_kept_private(path: &Path) -> Result<(), String> {
-    use std::os::unix::fs::MetadataExt;
-
-    let told = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
-    let found = std::fs::metadata(path).map_err(|error| told(&error))?;
-    if !found.is_file() {
-        return Err(told(&"expected a file"));
-    }
-    let (is_roots, mode) = (found.uid() == 0, found.mode() & 0o777);
-    if mode & if is_roots { 0o037 } else { 0o077 } == 0 {
-        return Ok(());
-    }
-    let asked = if is_roots { "0640" } else { "0600" };
-    let why = format!("others may read or write it (mode {mode:04o}) and it holds a secret; `chmod {asked}` it");
-    Err(told(&why))
-}
-
-/// Where there are no such permissions, nothing is asked.
-#[cfg(not(unix))]
-pub fn check_kept_private(_: &Path) -> Result<(), String> {
-    Ok(())
-}
-
 /// As much of a file as is read to know it by.
 const HEAD: u64 = 64 << 10;
 

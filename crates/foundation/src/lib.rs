@@ -20,8 +20,9 @@
 //! machine      the machine's name
 //! lock         locks that outlive a panic
 //! tasks        tasks beside the caller's own
-//! program      what a program prints, within bounds
 //! file         files that appear under their names when they are whole
+//! small_file   keys, tokens and settings that somebody names, read within bounds
+//! program      what a program prints, within bounds
 //! failpoint    places where tests end the process
 //! ```
 
@@ -41,5 +42,6 @@ pub mod program;
 mod recycled;
 pub mod secret;
 pub mod signature;
+pub mod small_file;
 pub mod tasks;
 pub mod tls;

@@ -4,13 +4,15 @@
 //! line notes when that was; a file somebody wrote by hand has none, and counts from when it was written. When a token
 //! from a command was issued is not known here.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tenantry_foundation::file::{WholeFile, check_kept_private};
-use tenantry_foundation::program;
-use tenantry_foundation::secret::{Secret, shown_path};
 
 use jiff::Timestamp;
+use tenantry_foundation::file::WholeFile;
+use tenantry_foundation::secret::{Secret, shown_path};
+use tenantry_foundation::{program, small_file};
+use zeroize::Zeroizing;
 
 use super::AuthError;
 
@@ -67,18 +69,12 @@ impl Refresh {
     pub(super) async fn read(&self) -> Result<Secret, AuthError> {
         match &self.token {
             RefreshToken::File(path) => {
-                match check_kept_private(path) {
-                    Err(why) if path.exists() => return Err(AuthError::Refused(why)),
-                    // That it is not there is told below.
-                    _ => {}
-                }
-                let read = tokio::fs::read_to_string(path).await;
-                let text = read.map_err(|error| {
-                    AuthError::Refused(format!("{}: {error}; {}", shown_path(path), self.how_to_renew()))
-                })?;
+                let name = shown_path(path);
+                let read = text_of(path).await;
+                let text = read.map_err(|error| AuthError::Refused(self.unreadable(path, &error)))?;
                 let token = text.trim_start().lines().next().unwrap_or_default().trim();
                 if token.is_empty() {
-                    let what = format!("{} is empty; {}", shown_path(path), self.how_to_renew());
+                    let what = format!("{name} is empty; {}", self.how_to_renew());
                     return Err(AuthError::Refused(what));
                 }
                 Ok(Secret::new(token))
@@ -93,7 +89,7 @@ impl Refresh {
             return Ok(());
         };
         let issued = at(now_millis).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let text = zeroize::Zeroizing::new(format!("{}\n{ISSUED}{issued}\n", token.reveal()));
+        let text = Zeroizing::new(format!("{}\n{ISSUED}{issued}\n", token.reveal()));
         let path = path.clone();
         let kept = tokio::task::spawn_blocking(move || write(&path, &text)).await;
         let failed = |error: String| AuthError::Unavailable(format!("the refresh token cannot be kept: {error}"));
@@ -124,7 +120,7 @@ impl Refresh {
         let (issued, is_noted) = match issued(path).await {
             Ok(issued) => issued,
             Err(error) => {
-                return TokenExpiry::Ending(format!("{}: {error}; {}", shown_path(path), self.how_to_renew()));
+                return TokenExpiry::Ending(self.unreadable(path, &error));
             }
         };
         let ends = issued + days * DAY;
@@ -154,6 +150,16 @@ impl Refresh {
         })
     }
 
+    fn unreadable(&self, path: &Path, error: &std::io::Error) -> String {
+        let name = shown_path(path);
+        // One that is there may be a good one, once it is kept as it should be.
+        if error.kind() == ErrorKind::NotFound {
+            format!("{name}: {error}; {}", self.how_to_renew())
+        } else {
+            format!("{name}: {error}")
+        }
+    }
+
     /// What somebody has to do to get a new one.
     pub(super) fn how_to_renew(&self) -> String {
         let place = match &self.token {
@@ -167,7 +173,7 @@ impl Refresh {
 
 /// When the token in a file was issued, and whether that is noted there.
 async fn issued(path: &Path) -> std::io::Result<(i64, bool)> {
-    let text = zeroize::Zeroizing::new(tokio::fs::read_to_string(path).await?);
+    let text = text_of(path).await?;
     let noted = text.lines().find_map(|line| line.strip_prefix(ISSUED));
     if let Some(noted) = noted.and_then(|text| text.trim().parse::<Timestamp>().ok()) {
         return Ok((noted.as_millisecond(), true));
@@ -175,6 +181,12 @@ async fn issued(path: &Path) -> std::io::Result<(i64, bool)> {
     let written = tokio::fs::metadata(path).await?.modified()?;
     let written = Timestamp::try_from(written).map_err(std::io::Error::other)?;
     Ok((written.as_millisecond(), false))
+}
+
+/// What the file of a token holds.
+async fn text_of(path: &Path) -> std::io::Result<Zeroizing<String>> {
+    let path = path.to_owned();
+    tokio::task::spawn_blocking(move || small_file::read_secret_text(&path)).await?
 }
 
 fn at(millis: i64) -> Timestamp {
