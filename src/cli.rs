@@ -521,7 +521,7 @@ fn kind(name: &str) -> anyhow::Result<&'static dyn JobKind> {
         let all: Vec<&str> = tenantry_jobs::KINDS.iter().map(|job| job.kind()).collect();
         let near = did_you_mean(nearest);
         output::hinted(
-            format!("there is no kind `{name}`{near}"),
+            format!("there is no kind `{}`{near}", eyes::typed(name)),
             format!("kinds are {}", all.join(", ")),
         )
     })

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use ::config::{Map, Value, ValueKind};
 use serde::Deserialize;
-use tenantry_jobs::{did_you_mean, nearest};
+use tenantry_jobs::{did_you_mean, nearest, printable};
 use thiserror::Error;
 
 use addresses::PgLogin;
@@ -47,6 +47,7 @@ use crate::db::ConnectOptions;
 use crate::receipt::{Form, TableFormat};
 use crate::secret::SecretUrl;
 use crate::signature::SigningKey;
+use crate::small_file;
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
 /// Environment variables of this form are configuration: `TENANTRY__LEDGER__URL` is `ledger.url`.
@@ -395,8 +396,8 @@ impl Layers {
     }
 
     fn add_file(&mut self, path: &Path) {
-        let origin = path.display().to_string();
-        let text = match std::fs::read_to_string(path) {
+        let origin = printable(&path.display().to_string()).into_owned();
+        let text = match small_file::read_text_or_pipe(path) {
             Ok(text) => text,
             Err(error) => return self.faults.push(format!("{origin}: {error}")),
         };

@@ -16,6 +16,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tenantry_jobs::printable;
 use thiserror::Error;
 
 use crate::db::{DbError, patiently};
@@ -52,7 +53,7 @@ pub enum DeliveryError {
     #[error(transparent)]
     File(#[from] ReceiptError),
     /// The directory for them.
-    #[error("{path}: {error}", path = path.display())]
+    #[error("{path}: {error}", path = printable(&path.display().to_string()))]
     Directory {
         /// What was to be made.
         path: PathBuf,

@@ -87,7 +87,8 @@
 //!   applied row needs no record of its own.
 
 pub(crate) use tenantry_foundation::{
-    backoff, clock, db, failpoint, file, host, input, lock, machine, moment, passwords, secret, signature, tasks, tls,
+    backoff, clock, db, failpoint, file, host, input, lock, machine, moment, passwords, secret, signature, small_file,
+    tasks, tls,
 };
 pub(crate) use tenantry_ledger as ledger;
 pub(crate) use tenantry_partner_center as partner_center;

@@ -42,7 +42,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tenantry_jobs::Problem;
+use tenantry_jobs::{Problem, printable};
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
@@ -184,7 +184,7 @@ pub enum PlanError {
     #[error(transparent)]
     Input(#[from] InputError),
     /// Its header does not fit the kind.
-    #[error("{file}{sheet}: the header does not fit `{kind}`", sheet = sheet_suffix(sheet.as_deref()))]
+    #[error("{}: the header does not fit `{kind}`", printable(&format!("{file}{}", sheet_suffix(sheet.as_deref()))))]
     Header {
         /// The file.
         file: String,

@@ -44,12 +44,17 @@ pub(super) fn printable(text: &str) -> String {
     tenantry_jobs::printable(text).into_owned()
 }
 
-/// What is wrong with what was typed, in which that stands as it can be seen.
+/// The beginning of what somebody typed, or pasted.
+pub(super) fn typed(text: &str) -> String {
+    printable(&tenantry_jobs::clip(text))
+}
+
+/// What is wrong with what was typed, in which that stands as it can be seen, and as much of it as tells what was meant.
 pub(super) fn printable_error(mut error: clap::Error) -> clap::Error {
     let seen = |value: &ContextValue| match value {
-        ContextValue::String(text) => Some(ContextValue::String(printable(text))),
+        ContextValue::String(text) => Some(ContextValue::String(typed(text))),
         ContextValue::Strings(texts) => {
-            let texts = texts.iter().map(|text| printable(text));
+            let texts = texts.iter().map(|text| typed(text));
             Some(ContextValue::Strings(texts.collect()))
         }
         _ => None,

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Config, USUAL_FILE};
 use crate::db::without_password;
 use crate::passwords::write_key_pair;
+use crate::small_file;
 
 const TEMPLATE: &str = include_str!("init.toml");
 const LEDGER: &str = "tenantry.db";
@@ -126,7 +127,7 @@ fn public_key(path: &Path) -> anyhow::Result<String> {
     match write_key_pair(path, &Clock::system()) {
         Ok(public) => Ok(public.to_string()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+            let text = small_file::read_text(path).with_context(|| format!("{} cannot be read", path.display()))?;
             let public = text.lines().find_map(|line| line.strip_prefix(PUBLIC_KEY));
             public.map(|public| public.trim().to_owned()).ok_or_else(|| {
                 output::hinted(

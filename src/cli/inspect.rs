@@ -52,7 +52,7 @@ pub(super) struct RejectsArgs {
 /// How a table is to be written, and where.
 #[derive(Debug, Args)]
 struct TableArgs {
-    /// Write the rows to this file instead; a workbook where its name ends in .xlsx
+    /// Write the rows to this new file instead; a workbook where its name ends in .xlsx
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
     /// CSV or an Excel workbook, in which every cell is text [default: as the name of --save ends, else csv]
@@ -74,7 +74,7 @@ impl TableArgs {
     }
 
     fn create(path: &Path) -> anyhow::Result<WholeFile> {
-        WholeFile::create(path).with_context(|| cannot_be_written(path))
+        WholeFile::create_new(path).with_context(|| cannot_be_written(path))
     }
 }
 

@@ -147,7 +147,7 @@ fn key_of(file: &Path) -> PathBuf {
 pub(super) struct RevealArgs {
     /// Job ID, or a unique beginning or end of it
     job: String,
-    /// File with your secret key, as `tenantry keygen` writes it
+    /// File with your secret key, as `tenantry keygen` writes it; nobody else may read it
     #[arg(long, value_name = "FILE", default_value = "tenantry-key.txt")]
     identity: PathBuf,
     /// Write them to this new file, readable by you alone, instead of standard output

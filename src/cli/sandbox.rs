@@ -1,6 +1,6 @@
 //! `tenantry sandbox`: a local server that speaks Partner Center's REST contract.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 
 use super::{CommandEnd, output};
 use crate::clock::Clock;
+use crate::small_file::{self, LONGEST_BUNDLE};
 use tenantry_sandbox::{InjectedFault, Options, PARTNER, Quirk, Sandbox};
 
 #[derive(Debug, Args)]
@@ -93,7 +94,7 @@ fn fault(text: &str) -> Result<(InjectedFault, f64), String> {
         let all: Vec<String> = all.map(|one| one.get_name().to_owned()).collect();
         format!(
             "there is no fault `{}`; there are {}",
-            super::eyes::printable(name),
+            super::eyes::typed(name),
             all.join(", ")
         )
     })?;
@@ -190,9 +191,12 @@ impl TryIt {
 /// Writes the certificate where clients look for it, over an older one and over nothing else.
 fn write_authority(path: &Path, pem: &str) -> anyhow::Result<()> {
     let shown = path.display();
-    match std::fs::read(path) {
+    match small_file::read(path, LONGEST_BUNDLE) {
         Ok(there) if !there.is_empty() && !there.starts_with(b"-----BEGIN CERTIFICATE-----") => {
             anyhow::bail!("{shown} is no certificate, and is not written over; name another file with --tls")
+        }
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("{shown} cannot be read, and is not written over"))
         }
         _ => std::fs::write(path, pem).with_context(|| format!("{shown} cannot be written")),
     }

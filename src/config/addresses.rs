@@ -9,11 +9,8 @@ use ::config::{Value, ValueKind};
 
 use super::{COMMAND_LINE, Config, ENVIRONMENT};
 use crate::db::with_login;
-use crate::file::check_kept_private;
-use crate::secret::{Secret, SecretUrl};
-
-/// The longest address that is read from a file.
-const LONGEST: u64 = 64 << 10;
+use crate::secret::{Secret, SecretUrl, shown_path};
+use crate::small_file;
 
 /// What libpq takes from the environment for a login.
 #[derive(Debug, Default)]
@@ -111,13 +108,8 @@ pub(super) fn resolve(config: &mut Config, login: &PgLogin) -> Vec<(String, Stri
 }
 
 fn read(path: &Path) -> Result<SecretUrl, String> {
-    check_kept_private(path)?;
-    let told = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
-    let is_long = std::fs::metadata(path).is_ok_and(|found| found.len() > LONGEST);
-    if is_long {
-        return Err(told(&"expected an address alone"));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| told(&error))?;
+    let told = |what: &dyn std::fmt::Display| format!("{}: {what}", shown_path(path));
+    let text = small_file::read_secret_text(path).map_err(|error| told(&error))?;
     match text.trim() {
         "" => Err(told(&"expected an address; the file is empty")),
         text if text.contains(char::is_whitespace) => Err(told(&"expected an address alone")),

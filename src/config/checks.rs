@@ -55,7 +55,13 @@ pub(super) fn cross_checks(config: &Config) -> Vec<(Vec<Cow<'static, str>>, Stri
     let longer = "jobs to be kept at least as long as their rows";
     check(keeps_rows, &["retention.jobs", "spool.retention"], longer);
     let begins = |url: &SecretUrl, with: &[&str]| with.iter().any(|scheme| url.reveal().starts_with(scheme));
-    let ledger = begins(&config.ledger.url, DATABASES);
+    // An address behind `sqlite:` would be taken for a path, and a path is shown.
+    let is_path = |url: &SecretUrl| {
+        let path = crate::db::sqlite_path(url.reveal());
+        path.is_none_or(|path| !path.to_string_lossy().contains("://"))
+    };
+    let is_database = |url: &SecretUrl| begins(url, DATABASES) && is_path(url);
+    let ledger = is_database(&config.ledger.url);
     check(ledger, &["ledger.url"], "`sqlite:PATH` or `postgres://…`");
     let queue = config.queue.url.reveal() == "embedded" || is_redis(&config.queue.url);
     check(queue, &["queue.url"], "`embedded`, `redis://…` or `rediss://…`");
@@ -170,7 +176,7 @@ pub(super) fn cross_checks(config: &Config) -> Vec<(Vec<Cow<'static, str>>, Stri
                 "expected another name; this one is `[partner_center]`'s".to_owned(),
             ));
         }
-        if !begins(&store.url, DATABASES) {
+        if !is_database(&store.url) {
             let key = format!("stores.{name}.url");
             faults.push((vec![key.into()], "expected `sqlite:PATH` or `postgres://…`".to_owned()));
         }

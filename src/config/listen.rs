@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::ConfigError;
-use crate::secret::Secret;
+use crate::secret::{Secret, shown_path};
+use crate::small_file;
 
 /// `[listen]`
 #[derive(Debug, Clone, Deserialize)]
@@ -28,10 +29,10 @@ impl ListenConfig {
             return Ok(Some((address, self.token.clone())));
         }
         let fault = |why: String| {
-            let file = self.token_file.display();
+            let file = shown_path(&self.token_file);
             ConfigError(vec![format!("`listen.token_file` = `{file}`: {why}")])
         };
-        let text = std::fs::read_to_string(&self.token_file).map_err(|error| fault(error.to_string()))?;
+        let text = small_file::read_text(&self.token_file).map_err(|error| fault(error.to_string()))?;
         match text.trim() {
             "" => Err(fault("expected a token; the file is empty".to_owned())),
             token => Ok(Some((address, Secret::new(token)))),

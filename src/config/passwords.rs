@@ -7,6 +7,8 @@ use tenantry_jobs::{did_you_mean, nearest};
 
 use super::{ConfigError, list};
 use crate::passwords::{Class, LENGTHS, PasswordPolicy, Recipient, Sealer, parse_recipients};
+use crate::secret::shown_path;
+use crate::small_file;
 
 /// `[passwords]`
 #[derive(Debug, Clone, Deserialize)]
@@ -82,8 +84,8 @@ impl PasswordsConfig {
         let file = &self.recipients_file;
         if !file.as_os_str().is_empty() {
             let mut fault =
-                |why: String| faults.push(("passwords.recipients_file", format!("{}: {why}", file.display())));
-            match std::fs::read_to_string(file) {
+                |why: String| faults.push(("passwords.recipients_file", format!("{}: {why}", shown_path(file))));
+            match small_file::read_text(file) {
                 Err(error) => fault(error.to_string()),
                 Ok(text) => {
                     let (of_file, wrong) = parse_recipients(&text);

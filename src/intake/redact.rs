@@ -28,8 +28,10 @@ pub(super) fn without_secrets(document: &[u8], most: usize) -> (Vec<u8>, bool) {
     }
     let may_hold_some = read.is_err() && {
         let text = String::from_utf8_lossy(document);
+        // What is named in it stands before its value, so that the names count that are kept themselves.
+        let kept = String::from_utf8_lossy(&document[..document.len().min(most)]);
         // An escape may spell the name.
-        names_secret(&text) || text.contains('\\')
+        names_secret(&text) || looks_secret(&kept) || text.contains('\\')
     };
     let kept = if may_hold_some { REDACTED.as_bytes() } else { document };
     (kept[..kept.len().min(most)].to_vec(), kept.len() <= most)
@@ -270,6 +272,9 @@ mod tests {
             r#"{"rows":[{"password":"s3cret"}"#,
             r#"["PASS-WORD","s3cret"#,
             r#"{"rows":[{"pwd":"s3cret"}]}"#,
+            r#"{"rows":[{"_Zugangscode":"s3cret"}]}"#,
+            r#"{"rows":[{"Zugangscode":"s3cret"}"#,
+            r#"{"rows":[{"PIN":"s3cret"}"#,
             r#"{"csv":"customer;_Kennwort\nb;s3cret"}"#,
             r#"{"csv":"a,pass\u0077ord\nb,s3cret"}"#,
             r#"{"csv":"a,pass\u0077ord\nb,s3cret"#,

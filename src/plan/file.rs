@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use tenantry_jobs::{Subject, code};
+use tenantry_jobs::{Subject, code, printable};
 use thiserror::Error;
 
 use super::check::REJECTED;
@@ -30,7 +30,7 @@ pub(crate) const FORMAT: u32 = 1;
 #[derive(Debug, Error)]
 pub enum PlanFileError {
     /// It cannot be read.
-    #[error("{path}: {error}", path = path.display())]
+    #[error("{path}: {error}", path = printable(&path.display().to_string()))]
     Unreadable {
         /// The plan's file.
         path: PathBuf,
@@ -38,7 +38,7 @@ pub enum PlanFileError {
         error: std::io::Error,
     },
     /// It is no plan, or one somebody has edited.
-    #[error("{path}, line {line}: {message}", path = path.display())]
+    #[error("{path}, line {line}: {message}", path = printable(&path.display().to_string()))]
     NoPlan {
         /// The plan's file.
         path: PathBuf,

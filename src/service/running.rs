@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tenantry_jobs::printable;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -79,7 +80,7 @@ fn advice(job: JobId, has_ended: bool) -> String {
 
 /// Results cannot be written where they are to go.
 #[derive(Debug, Error)]
-#[error("results cannot be written to {}: {error}", dir.display())]
+#[error("results cannot be written to {}: {error}", printable(&dir.display().to_string()))]
 pub(crate) struct ResultsError {
     /// The directory.
     pub(crate) dir: PathBuf,

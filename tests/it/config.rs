@@ -275,10 +275,32 @@ fn no_secret_is_quoted_from_a_broken_configuration() {
         "[queue]\nurl = \"S3CRET\"",
         "[ledger]\nurl = \"mysql://u:S3CRET@h/d\"",
         "[ledger]\nurl = [\"S3CRET\"]",
+        "[ledger]\nurl_file = \"postgres://u:S3CRET@h/d\"",
+        "[queue]\nurl_file = \"redis://:S3CRET@h\"",
+        "[ledger]\nurl = \"sqlite:postgres://u:S3CRET@h/d\"",
+        "[stores.mirror]\nurl = \"sqlite:./postgres://u:S3CRET@h/d\"",
+        "[partner_center]\napi_url = \"https://127.0.0.1:1\\\\@u:S3CRET@h\"",
     ] {
         let told = faults(text, &[], &[]);
         assert!(!told.contains("S3CRET"), "{text}: {told}");
     }
+}
+
+#[test]
+fn what_is_named_as_a_file_and_is_none_is_refused_at_once() {
+    for text in [
+        "[ledger]\nurl_file = \"/dev/zero\"",
+        "[passwords]\nrecipients_file = \"/dev/zero\"",
+    ] {
+        let told = faults(text, &[], &[]);
+        assert!(told.contains("/dev/zero: expected a file, found a device"), "{told}");
+    }
+    let told = Config::from_layers(Some("/dev/zero".as_ref()), [], Vec::new()).expect_err("faulty");
+    assert!(
+        told.to_string().contains("/dev/zero: expected at most 1024 KiB"),
+        "{told}"
+    );
+    assert!(Config::from_layers(Some("/dev/null".as_ref()), [], Vec::new()).is_ok());
 }
 
 #[test]

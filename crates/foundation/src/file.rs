@@ -24,32 +24,6 @@ pub fn leads_down(path: impl AsRef<Path>) -> bool {
         && path.components().all(|part| matches!(part, Component::Normal(_)))
 }
 
-/// Whether a file with a secret is its owner's alone, or of root, who may let a group read it: what libpq asks of keys. The error says
-/// what to do.
-#[cfg(unix)]
-pub fn check_kept_private(path: &Path) -> Result<(), String> {
-    use std::os::unix::fs::MetadataExt;
-
-    let told = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
-    let found = std::fs::metadata(path).map_err(|error| told(&error))?;
-    if !found.is_file() {
-        return Err(told(&"expected a file"));
-    }
-    let (is_roots, mode) = (found.uid() == 0, found.mode() & 0o777);
-    if mode & if is_roots { 0o037 } else { 0o077 } == 0 {
-        return Ok(());
-    }
-    let asked = if is_roots { "0640" } else { "0600" };
-    let why = format!("others may read or write it (mode {mode:04o}) and it holds a secret; `chmod {asked}` it");
-    Err(told(&why))
-}
-
-/// Where there are no such permissions, nothing is asked.
-#[cfg(not(unix))]
-pub fn check_kept_private(_: &Path) -> Result<(), String> {
-    Ok(())
-}
-
 /// As much of a file as is read to know it by.
 const HEAD: u64 = 64 << 10;
 
@@ -59,6 +33,8 @@ const HEAD: u64 = 64 << 10;
 pub struct WholeFile {
     temporary: NamedTempFile,
     path: PathBuf,
+    /// Whether nothing may have its name yet.
+    is_new: bool,
 }
 
 impl WholeFile {
@@ -67,7 +43,21 @@ impl WholeFile {
         Ok(Self {
             temporary: NamedTempFile::new_in(directory(path))?,
             path: path.to_owned(),
+            is_new: false,
         })
+    }
+
+    /// Begins a file that takes the place of nothing: who works on what has its name would lose that. It is held to that once more
+    /// when it gets its name.
+    pub fn create_new(path: &Path) -> io::Result<Self> {
+        match std::fs::symlink_metadata(path) {
+            Ok(_) => Err(there_already()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self {
+                is_new: true,
+                ..Self::create(path)?
+            }),
+            Err(error) => Err(error),
+        }
     }
 
     /// Begins the file, unless something has its name that `is_ours` does not know by how it begins, in up to 64 KiB. What is no file
@@ -90,10 +80,17 @@ impl WholeFile {
         Self::create(path)
     }
 
-    /// Gives it its name, in the place of whatever had it, once all of it is on disk.
+    /// Gives it its name, in the place of whatever had it unless it is to be new, once all of it is on disk.
     pub fn finish(self) -> io::Result<()> {
         self.temporary.as_file().sync_all()?;
-        self.temporary.persist(&self.path).map_err(|error| error.error)?;
+        if self.is_new {
+            match self.temporary.persist_noclobber(&self.path) {
+                Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => return Err(there_already()),
+                named => named.map_err(|error| error.error)?,
+            };
+        } else {
+            self.temporary.persist(&self.path).map_err(|error| error.error)?;
+        }
         // A name survives a power cut once its directory is on disk. Only Unix can open one.
         if cfg!(unix) {
             File::open(directory(&self.path))?.sync_all()?;
@@ -110,6 +107,11 @@ impl Write for WholeFile {
     fn flush(&mut self) -> io::Result<()> {
         self.temporary.flush()
     }
+}
+
+fn there_already() -> io::Error {
+    let what = "it is there already and is not overwritten; name another file";
+    io::Error::new(io::ErrorKind::AlreadyExists, what)
 }
 
 fn directory(path: &Path) -> &Path {
@@ -179,5 +181,21 @@ mod tests {
                 .expect("there")
                 .is_symlink()
         );
+    }
+
+    #[test]
+    fn a_new_file_takes_the_place_of_nothing_that_came_before_it_or_meanwhile() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("new");
+        let begun = || WholeFile::create_new(&path);
+        let (mut first, second) = (begun().expect("begun"), begun().expect("begun"));
+        first.write_all(b"first").expect("written");
+        first.finish().expect("named");
+        for error in [second.finish().expect_err("late"), begun().expect_err("there")] {
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+            assert!(error.to_string().contains("is not overwritten"), "{error}");
+        }
+        assert_eq!(fs::read(&path).expect("there"), b"first");
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "nothing is left");
     }
 }

@@ -21,6 +21,8 @@
 //! lock         locks that outlive a panic
 //! tasks        tasks beside the caller's own
 //! file         files that appear under their names when they are whole
+//! small_file   keys, tokens and settings that somebody names, read within bounds
+//! program      what a program prints, within bounds
 //! failpoint    places where tests end the process
 //! ```
 
@@ -36,8 +38,10 @@ pub mod lock;
 pub mod machine;
 pub mod moment;
 pub mod passwords;
+pub mod program;
 mod recycled;
 pub mod secret;
 pub mod signature;
+pub mod small_file;
 pub mod tasks;
 pub mod tls;

@@ -1,6 +1,7 @@
 //! Values that may hold a secret: addresses with a password in them, keys pasted into the wrong place.
 
 use std::fmt;
+use std::path::Path;
 
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
@@ -27,7 +28,11 @@ const EMBEDDED: &str = "embedded";
 impl fmt::Display for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(path) = self.0.strip_prefix("sqlite:") {
-            return write!(f, "sqlite:{path}");
+            // An address of another database put behind it is no path.
+            return match path.split_once("://") {
+                Some(_) => write!(f, "sqlite:{}", Self::new(path.trim_start_matches("sqlite:"))),
+                None => write!(f, "sqlite:{path}"),
+            };
         }
         if self.0 == EMBEDDED {
             return f.write_str(EMBEDDED);
@@ -96,6 +101,22 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
+/// A path as messages show it. What stands in the place of one may be what was to stand in that file: an address with a password, or
+/// a token.
+pub fn shown_path(path: &Path) -> String {
+    /// Names of files are shorter.
+    const LONGEST_NAME: usize = 100;
+    let text = path.display().to_string();
+    let is_begun = text.starts_with(['/', '.', '~']);
+    if text.contains("://") {
+        SecretUrl(text).to_string()
+    } else if !is_begun && text.split('/').any(|part| part.len() > LONGEST_NAME) {
+        format!("a name of {} characters", text.chars().count())
+    } else {
+        without_keys(&text)
+    }
+}
+
 /// Whether the value of a key is kept out of messages. Where a secret stands beside is no place to quote from either: it may have been
 /// put into the wrong one.
 pub fn may_hold_one(key: &str) -> bool {
@@ -144,6 +165,8 @@ mod tests {
         check("redis://127.0.0.1:6379", "redis://127.0.0.1:6379");
         check("sqlite:tenantry.db", "sqlite:tenantry.db");
         check("sqlite:odd?@name.db", "sqlite:odd?@name.db");
+        check("sqlite:postgres://ada:S@h/d", "sqlite:postgres://ada:***@h/d");
+        check("sqlite:sqlite:redis://:S@h", "sqlite:redis://***@h");
         check("postgres://ada:S?x@127.0.0.1:1/db", "postgres://***");
         check("postgres://ada:S#x@127.0.0.1:1/db", "postgres://***");
         check("postgres://127.0.0.1/db?password=S@x", "postgres://***");
@@ -169,6 +192,18 @@ mod tests {
             let shown = SecretUrl::new(url).to_string();
             proptest::prop_assert!(!shown.contains("S3CRET"), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_secret_in_the_place_of_a_path_is_not_shown() {
+        let check = |path: &str, shown: &str| assert_eq!(shown_path(Path::new(path)), shown);
+        let long = "0.AXoA-_".repeat(20);
+        check("/etc/tenantry/url", "/etc/tenantry/url");
+        check(&format!("/var/{long}"), &format!("/var/{long}"));
+        check("postgres://ada:S@h/d", "postgres://ada:***@h/d");
+        check(&long, "a name of 160 characters");
+        check(&format!("{long}/x+"), "a name of 163 characters");
+        check("AGE-SECRET-KEY-1QS", "AGE-SECRET-KEY-***");
     }
 
     #[test]

@@ -8,12 +8,12 @@ use std::path::Path;
 
 use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
 use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::small_file;
 
 /// The namespace, `-n` of `ssh-keygen -Y sign`.
 pub const NAMESPACE: &str = "tenantry";
-
-/// Bytes that a signature, or a key, has at most.
-const LONGEST: u64 = 16 << 10;
 
 /// Sorts of keys.
 const SORTS: [&str; 4] = [
@@ -122,11 +122,12 @@ impl TextSignature {
         Self::parse(&read(path)?)
     }
 
-    /// Signs `text` with the secret key in a file. One with a passphrase is for `ssh-keygen` and agents.
+    /// Signs `text` with the secret key in a file, which is refused if others can read it. One with a passphrase is for `ssh-keygen` and
+    /// agents.
     pub fn make(path: &Path, text: &str) -> Result<Self, SignatureError> {
         let secret = |why: &str| SignatureError::Secret(path.display().to_string(), why.to_owned());
-        let key =
-            PrivateKey::from_openssh(read(path)?.as_bytes()).map_err(|_| secret("expected an OpenSSH secret key"))?;
+        let text_of_key = small_file::read_secret_or_pipe(path).map_err(|error| secret(&error.to_string()))?;
+        let key = PrivateKey::from_openssh(&*text_of_key).map_err(|_| secret("expected an OpenSSH secret key"))?;
         if key.is_encrypted() {
             return Err(secret(
                 "the key has a passphrase, which is not asked for here; sign with `ssh-keygen -Y sign`, and name its file with --signature",
@@ -153,16 +154,9 @@ fn check_sort(algorithm: &Algorithm) -> Result<(), SignatureError> {
     Err(SignatureError::Sort(sort.to_owned()))
 }
 
-fn read(path: &Path) -> Result<String, SignatureError> {
-    use std::io::Read;
-
-    let secret = |why: String| SignatureError::Secret(path.display().to_string(), why);
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(|error| secret(error.to_string()))?;
-    file.take(LONGEST)
-        .read_to_string(&mut text)
-        .map_err(|error| secret(error.to_string()))?;
-    Ok(text)
+fn read(path: &Path) -> Result<Zeroizing<String>, SignatureError> {
+    let read = small_file::read_text_or_pipe(path);
+    read.map_err(|error| SignatureError::Secret(path.display().to_string(), error.to_string()))
 }
 
 #[cfg(test)]
@@ -175,6 +169,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("id");
         std::fs::write(&path, key.to_openssh(LineEnding::LF).expect("a text").as_bytes()).expect("written");
+        let own = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&path, own).expect("set");
         (dir, path, key.public_key().to_openssh().expect("a line"))
     }
 
@@ -182,6 +178,13 @@ mod tests {
     fn a_signature_is_of_one_text_and_one_key() {
         let (_dir, path, public) = pair();
         let key = SigningKey::parse(&format!("{public} anna@laptop")).expect("a key");
+        let mode = |mode: u32| std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(&path, mode(0o644)).expect("set");
+        let refused = TextSignature::make(&path, "text\n")
+            .expect_err("open to others")
+            .to_string();
+        assert!(refused.contains("chmod 0600"), "{refused}");
+        std::fs::set_permissions(&path, mode(0o600)).expect("set");
         let made = TextSignature::make(&path, "text\n").expect("signed");
         assert_eq!(key.check("text\n", &made), Ok(()));
         assert!(key.is_of(&made));

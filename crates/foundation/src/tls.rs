@@ -18,7 +18,7 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, crypto::ring,
 };
 
-use crate::file::check_kept_private;
+use crate::small_file::{self, LONGEST_BUNDLE};
 
 /// Whose word counts for a server's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,8 +114,8 @@ impl TlsSettings {
         let mut config = match &self.identity {
             None => builder.with_no_client_auth(),
             Some(ClientCertificate { certificate, key }) => {
-                check_kept_private(key)?;
-                let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| {
+                let text = small_file::read_secret(key).map_err(|error| format!("{}: {error}", key.display()))?;
+                let secret = PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
                     format!(
                         "{}: expected a private key in PEM form, without a passphrase: {error}",
                         key.display()
@@ -134,7 +134,7 @@ impl TlsSettings {
 /// The certificates of a file, of which there is at least one.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let bytes = std::fs::read(path).map_err(|error| told(&error))?;
+    let bytes = small_file::read(path, LONGEST_BUNDLE).map_err(|error| told(&error))?;
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     match read {
         Ok(found) if found.is_empty() => Err(told(&"expected certificates in PEM form, found none")),

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use tenantry_foundation::db::{DbError, Dialect, Tx, Value};
+use tenantry_jobs::{clip, printable};
 
 use super::job::{read_job, select, with_files};
 use super::{Job, JobId, Ledger, audit};
@@ -33,7 +34,7 @@ impl Ledger {
     pub async fn find_job(&self, text: &str) -> Result<JobLookup, DbError> {
         let wanted = text.trim().to_lowercase();
         if wanted.len() < 4 || !wanted.chars().all(|c| c.is_ascii_hexdigit() || c == '-') {
-            let why = format!("`{text}` is no job id; `tenantry jobs` lists them");
+            let why = format!("`{}` is no job id; `tenantry jobs` lists them", printable(&clip(text)));
             return Ok(JobLookup::NotFound(why));
         }
         let (wanted_text, now) = (wanted.clone(), self.clock.now_millis());
@@ -73,7 +74,7 @@ impl Ledger {
         Ok(match <[Job; 1]>::try_from(found) {
             Ok([job]) => JobLookup::Found(Box::new(job)),
             Err(found) if found.is_empty() => {
-                JobLookup::NotFound(format!("no job `{wanted_text}`; `tenantry jobs` lists them"))
+                JobLookup::NotFound(format!("no job `{}`; `tenantry jobs` lists them", clip(&wanted_text)))
             }
             Err(found) => {
                 let ids: Vec<String> = found.iter().map(|job| job.id.to_string()).collect();

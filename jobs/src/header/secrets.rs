@@ -17,6 +17,22 @@ const WITHIN: &[&str] = &[
     "passcode",
     "kennwort",
     "losungswort",
+    "zugangscode",
+    "zugangsdaten",
+    "zugangswort",
+    "zugriffscode",
+    "accesscode",
+    "codedacces",
+    "codigodeacceso",
+    "codicediaccesso",
+    "codicedaccesso",
+    "codigodeacesso",
+    "toegangscode",
+    "tilgangskode",
+    "atkomstkod",
+    "koddostepu",
+    "pristupovykod",
+    "passord",
     "motdepasse",
     "contrasena",
     "contrasenya",
@@ -72,7 +88,7 @@ const WORDS: &[&str] = &[
     "pass", "pw", "pass1", "pass2", "pin", "otp", "totp", "mfa", "puk", "passw", "mdp",
 ];
 /// Words that only look like one.
-const NOT: &[&str] = &["secretar", "secretair", "secretariat", "passwordless"];
+const NOT: &[&str] = &["secretar", "secretair", "secretariat", "passwordless", "passorder"];
 
 /// Whether a column of that name looks as if it held secrets.
 pub fn looks_secret(name: &str) -> bool {
@@ -143,6 +159,24 @@ mod tests {
             "ｐａｓｓｗｏｒｄ",
             "p a s s w o r d",
             "pass-word",
+            "Zugangscode",
+            "_Zugangscode",
+            "Zugangsdaten",
+            "Kennwort",
+            "Passwort",
+            "PIN",
+            "access code",
+            "AccessCode",
+            "passcode",
+            "mot de passe",
+            "code d'acces",
+            "Code d’accès",
+            "contraseña",
+            "hasło",
+            "heslo",
+            "lösenord",
+            "passord",
+            "wachtwoord",
         ] {
             assert!(looks_secret(name), "{name}");
         }
@@ -160,6 +194,9 @@ mod tests {
             "_opinion",
             "pinned",
             "bypass",
+            "bypass order",
+            "Zugang",
+            "Accessories",
             "spin",
             "shipping",
             "office",

@@ -35,6 +35,27 @@ async fn a_page_is_written_over_a_page_at_most() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rows_are_saved_over_no_file() {
+    let place = Place::with_customer().await;
+    let job = place.tenantry(&["jobs", "--json"]).ends(0).json();
+    let job = job["job"].as_str().expect("an id");
+    let ledger = std::fs::read(place.path("tenantry.db")).expect("a ledger");
+    for (command, name) in [("results", "customers.csv"), ("rejects", "tenantry.db")] {
+        let told = place.tenantry(&[command, job, "--save", name]).ends(2).err;
+        let expected =
+            format!("{name} cannot be written: it is there already and is not overwritten; name another file");
+        assert!(told.contains(&expected), "{told}");
+    }
+    assert_eq!(read(place.path("customers.csv")), CUSTOMERS);
+    assert!(ledger.starts_with(b"SQLite") && place.tenantry(&["show", job]).ends(0).err.is_empty());
+    place.tenantry(&["results", job, "--save", "all.csv"]).ends(0);
+    place.tenantry(&["results", job, "--save", "all.csv"]).ends(2);
+    place
+        .tenantry(&["results", job, "--save", "all.csv", "--format", "xlsx"])
+        .ends(2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn results_of_another_job_are_not_written_over() {
     let place = Place::new(On::Sqlite).await;
     place.write("customers.csv", CUSTOMERS);

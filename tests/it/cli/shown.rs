@@ -221,3 +221,27 @@ async fn faulty_arguments_move_nothing_on_a_terminal() {
         assert!(seen.contains("\\u{1b}]0;x\\u{7}"), "{args:?}: {seen:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_pasted_in_the_wrong_place_is_not_told_whole() {
+    let place = Place::new(On::Sqlite).await;
+    place.tenantry(&["migrate"]).ends(0);
+    let pasted = "word\n".repeat(20_000);
+    for args in [
+        &["jobs", pasted.as_str()][..],
+        &["run", &pasted, "x.csv"],
+        &["plan", &pasted],
+        &["show", &pasted],
+        &["show", &"a".repeat(100_000)],
+        &["jobs", "--state", &pasted],
+        &["wait", "--timeout", &pasted],
+        &["plan", "add-customer", "x.csv", "--encoding", &pasted],
+        &["sandbox", "--fault", &format!("{pasted}=1")],
+        &[&pasted],
+        &[&format!("--{pasted}")],
+    ] {
+        let told = place.tenantry(args).ends(2).err;
+        assert!(told.len() < 4_000, "{} bytes: {}", told.len(), &told[..200]);
+        assert!(!told.contains("\nword"), "{told}");
+    }
+}

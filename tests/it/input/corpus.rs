@@ -133,8 +133,9 @@ fn encodings() {
 fn bytes_that_are_no_text_are_reported_where_they_stand() {
     let at = |place: &str, byte: &str| {
         format!(
-            "invalid-encoding: users.csv:{place}: the byte {byte} is not UTF-8, which the text before it is; if the file is in \
-             another encoding, say which with --encoding, e.g. --encoding gb18030, or save it as UTF-8"
+            "invalid-encoding: users.csv:{place}: the byte {byte} is not UTF-8, which the text before it is, or was \
+             said to be; save the file as UTF-8, or name its encoding with --encoding (`encoding` of a folder or schedule): without it, \
+             it is told by the letters"
         )
     };
     check(b"a,b\n\xc3\xa9,2\n3,\xe9\n", &at("3:3", "0xe9"));

@@ -85,6 +85,31 @@ async fn a_command_may_say_the_refresh_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_gives_a_refresh_token_is_bounded_and_never_waited_for() {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let pipe = dir.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo starts").success());
+    let pasted = "0.AXoA-_".repeat(30);
+    for (token, why) in [
+        (
+            RefreshToken::Command(vec!["yes".to_owned()]),
+            "printed more than 65536 bytes",
+        ),
+        (RefreshToken::File(pipe), "expected a file, found a pipe"),
+        (
+            RefreshToken::File("/dev/zero".into()),
+            "expected a file, found a device",
+        ),
+        (RefreshToken::File(pasted.clone().into()), "a name of 240 characters"),
+    ] {
+        let (_office, store) = with_tokens(Some(token)).await;
+        let said = store.check(TokenKind::AppAndUser).await.expect_err("no token");
+        assert!(said.contains(why) && !said.contains(&pasted), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn users_need_more_than_the_application() {
     let (office, store) = with_tokens(None).await;
     assert_eq!(office.apply("add-customer", PLAIN_CUSTOMERS).await.counts.applied, 2);

@@ -201,16 +201,29 @@ async fn a_reveal_is_recorded_with_its_outcome() {
         missing.err
     );
     assert_eq!(recorded(), (0, 1));
+    let mode = |mode: u32| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(place.path("mine.txt"), mode).expect("set");
+    };
+    mode(0o644);
+    let open = place.tenantry(&["reveal", &job, "--identity", "mine.txt"]).ends(2);
+    assert!(open.out.is_empty() && open.err.contains("`chmod 0600` it"), "{open:?}");
+    mode(0o600);
+    let endless = place.tenantry(&["reveal", &job, "--identity", "/dev/zero"]).ends(2);
+    assert!(
+        endless.err.contains("/dev/zero: expected at most 1024 KiB"),
+        "{endless:?}"
+    );
     place.tenantry(&["keygen", "--out", "other.txt"]).ends(0);
     place.tenantry(&["reveal", &job, "--identity", "other.txt"]).ends(2);
     place.write("there.csv", "");
     place
         .tenantry(&["reveal", &job, "--identity", "mine.txt", "--out", "there.csv"])
         .ends(2);
-    assert_eq!(recorded(), (0, 3));
+    assert_eq!(recorded(), (0, 5));
     place
         .tenantry(&["reveal", &job, "--identity", "mine.txt", "--out", "pw.csv"])
         .ends(0);
-    assert_eq!(recorded(), (1, 3));
+    assert_eq!(recorded(), (1, 5));
     place.tenantry(&["audit", "verify"]).ends(0);
 }

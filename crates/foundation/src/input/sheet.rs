@@ -8,6 +8,8 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 
+use tenantry_jobs::printable;
+
 use super::block::{Block, Cells, Mark};
 use super::digest::StreamHasher;
 use super::error::{InputError, code};
@@ -131,12 +133,16 @@ impl Sheet {
 
     /// Which sheet is read, and what of it nobody sees, a sentence each.
     pub(super) fn notes(&self, hidden_rows: Option<HiddenRows>) -> Vec<String> {
-        let others: Vec<String> = self.others.iter().map(|name| format!("`{name}`")).collect();
+        let others: Vec<String> = self
+            .others
+            .iter()
+            .map(|name| format!("`{}`", printable(name)))
+            .collect();
+        let name = printable(&self.name);
         let mut notes = vec![match others.as_slice() {
-            [] => format!("the sheet `{}` was read", self.name),
+            [] => format!("the sheet `{name}` was read"),
             some => format!(
-                "the sheet `{}` was read, and not {}; --sheet names another",
-                self.name,
+                "the sheet `{name}` was read, and not {}; --sheet names another",
                 some.join(", ")
             ),
         }];

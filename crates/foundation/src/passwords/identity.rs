@@ -8,10 +8,10 @@ use std::path::Path;
 use age::secrecy::ExposeSecret;
 use jiff::Timestamp;
 use thiserror::Error;
-use zeroize::Zeroizing;
 
 use super::Recipient;
 use crate::clock::Clock;
+use crate::small_file;
 
 /// Keys that open what was sealed to their public halves.
 pub struct Identities {
@@ -56,18 +56,11 @@ pub enum IdentityError {
 }
 
 impl Identities {
-    /// Reads an identity file, as `tenantry keygen` and `age-keygen` write it. Warns if others can read it.
+    /// Reads an identity file, as `tenantry keygen` and `age-keygen` write it, or a pipe, such as of `<(pass show key)`. A file that
+    /// others can read is refused.
     pub fn from_file(path: &Path) -> Result<Self, IdentityError> {
         let origin = path.display().to_string();
-        let read = || {
-            if let Some(mode) = open_to_others(path)? {
-                tracing::warn!(
-                    "{origin} has mode {mode:04o}, so others on this machine can read the key; chmod 600 it"
-                );
-            }
-            std::fs::read(path).map(Zeroizing::new)
-        };
-        let bytes = read().map_err(|error| IdentityError::Io {
+        let bytes = small_file::read_secret_or_pipe(path).map_err(|error| IdentityError::Io {
             origin: origin.clone(),
             error,
         })?;
@@ -124,22 +117,6 @@ fn instead(line: &str) -> &'static str {
     } else {
         "no identity; expected `AGE-SECRET-KEY-1…`, complete and without a typing error"
     }
-}
-
-/// The permissions of a file that somebody other than its owner can read.
-#[cfg(unix)]
-fn open_to_others(path: &Path) -> io::Result<Option<u32>> {
-    use std::os::unix::fs::PermissionsExt;
-    let meta = std::fs::metadata(path)?;
-    let mode = meta.permissions().mode() & 0o7777;
-    // A pipe, such as of `<(pass show key)`, has permissions that mean nothing.
-    Ok((meta.is_file() && mode & 0o077 != 0).then_some(mode))
-}
-
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "it can fail elsewhere")]
-fn open_to_others(_: &Path) -> io::Result<Option<u32>> {
-    Ok(None)
 }
 
 /// Makes a key pair, writes it to a new file that only its owner can read, and gives the public half. A file that is

@@ -8,13 +8,17 @@ use reqwest::Url;
 /// What is expected of an address that does not do: of a service that is given credentials it begins with `https`, unless it is on this
 /// machine, and holds no credentials itself.
 pub fn fault(address: &str) -> Option<&'static str> {
+    // Parsers differ over a `\`: what this one takes for a path, another takes for a user and a password.
+    if address.contains('\\') {
+        return Some("expected an address without `\\`");
+    }
     let Ok(url) = Url::parse(address) else {
         return Some("expected `https://…`, or `http://` to this machine");
     };
     if !(url.scheme() == "https" || (url.scheme() == "http" && is_here(&url))) {
         return Some("expected `https://…`, or `http://` to this machine");
     }
-    if !url.username().is_empty() || url.password().is_some() {
+    if !url.username().is_empty() || url.password().is_some() || address.contains('@') {
         return Some("expected an address without a user or a password");
     }
     if url.query().is_some() || url.fragment().is_some() {
@@ -61,6 +65,8 @@ mod tests {
             "https://S3CRET@api.example",
             "https://api.example?x=S3CRET",
             "https://api.example#S3CRET",
+            "https://127.0.0.1:1\\@u:S3CRET@h",
+            "https://127.0.0.1:1/@u:S3CRET@h",
         ] {
             let told = fault(not);
             assert!(told.is_some_and(|told| !told.contains("S3CRET")), "{not}");

@@ -12,6 +12,7 @@ use reqwest::{Certificate, Method, RequestBuilder, Response};
 use thiserror::Error;
 
 use super::address;
+use tenantry_foundation::small_file::{self, LONGEST_BUNDLE};
 
 /// How long it may take until there is a connection: three lost packets of a handshake, and the time that a proxy takes. What is
 /// slower is away, and rows wait for it.
@@ -104,7 +105,7 @@ impl Http {
 
 fn certificates(path: &Path, key: &str) -> Result<Vec<Certificate>, String> {
     let named = |what: String| format!("`{key}` {}: {what}", path.display());
-    let text = std::fs::read(path).map_err(|error| named(error.to_string()))?;
+    let text = small_file::read(path, LONGEST_BUNDLE).map_err(|error| named(error.to_string()))?;
     match Certificate::from_pem_bundle(&text) {
         Ok(found) if !found.is_empty() => Ok(found),
         _ => Err(named("expected certificates in PEM form".to_owned())),

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::address::{Server, Way};
+use crate::small_file;
 
 /// Where PostgreSQL's sockets are unless somebody has moved them; files of passwords call them `localhost`.
 const USUAL_SOCKETS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
@@ -14,7 +15,7 @@ pub(super) fn password(path: &Path, server: &Server, database: &str, user: &str)
         return Ok(None);
     }
     check_owners_alone(path)?;
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let text = small_file::read_text(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let host = match &server.way {
         Way::Unix(directory) if USUAL_SOCKETS.iter().any(|usual| directory == Path::new(usual)) => "localhost",
         _ => server.name.as_str(),

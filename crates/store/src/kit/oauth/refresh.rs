@@ -4,17 +4,22 @@
 //! line notes when that was; a file somebody wrote by hand has none, and counts from when it was written. When a token
 //! from a command was issued is not known here.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tenantry_foundation::file::{WholeFile, check_kept_private};
-use tenantry_foundation::secret::Secret;
 
 use jiff::Timestamp;
+use tenantry_foundation::file::WholeFile;
+use tenantry_foundation::secret::{Secret, shown_path};
+use tenantry_foundation::{program, small_file};
+use zeroize::Zeroizing;
 
 use super::AuthError;
 
 /// How long a command may take: enough for a secret store over the network, and no time to wait for a person, since there is none.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest token that is taken from a command; they are a few thousand bytes.
+const LONGEST: usize = 64 << 10;
 const DAY: i64 = 24 * 3600 * 1000;
 /// How long before its end it is spoken of.
 const AHEAD: i64 = 14 * DAY;
@@ -64,18 +69,12 @@ impl Refresh {
     pub(super) async fn read(&self) -> Result<Secret, AuthError> {
         match &self.token {
             RefreshToken::File(path) => {
-                match check_kept_private(path) {
-                    Err(why) if path.exists() => return Err(AuthError::Refused(why)),
-                    // That it is not there is told below.
-                    _ => {}
-                }
-                let read = tokio::fs::read_to_string(path).await;
-                let text = read.map_err(|error| {
-                    AuthError::Refused(format!("{}: {error}; {}", path.display(), self.how_to_renew()))
-                })?;
+                let name = shown_path(path);
+                let read = text_of(path).await;
+                let text = read.map_err(|error| AuthError::Refused(self.unreadable(path, &error)))?;
                 let token = text.trim_start().lines().next().unwrap_or_default().trim();
                 if token.is_empty() {
-                    let what = format!("{} is empty; {}", path.display(), self.how_to_renew());
+                    let what = format!("{name} is empty; {}", self.how_to_renew());
                     return Err(AuthError::Refused(what));
                 }
                 Ok(Secret::new(token))
@@ -90,7 +89,7 @@ impl Refresh {
             return Ok(());
         };
         let issued = at(now_millis).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let text = zeroize::Zeroizing::new(format!("{}\n{ISSUED}{issued}\n", token.reveal()));
+        let text = Zeroizing::new(format!("{}\n{ISSUED}{issued}\n", token.reveal()));
         let path = path.clone();
         let kept = tokio::task::spawn_blocking(move || write(&path, &text)).await;
         let failed = |error: String| AuthError::Unavailable(format!("the refresh token cannot be kept: {error}"));
@@ -121,11 +120,11 @@ impl Refresh {
         let (issued, is_noted) = match issued(path).await {
             Ok(issued) => issued,
             Err(error) => {
-                return TokenExpiry::Ending(format!("{}: {error}; {}", path.display(), self.how_to_renew()));
+                return TokenExpiry::Ending(self.unreadable(path, &error));
             }
         };
         let ends = issued + days * DAY;
-        let (name, date) = (path.display(), at(ends).strftime("%Y-%m-%d"));
+        let (name, date) = (shown_path(path), at(ends).strftime("%Y-%m-%d"));
         let guess = if is_noted {
             ""
         } else {
@@ -151,10 +150,20 @@ impl Refresh {
         })
     }
 
+    fn unreadable(&self, path: &Path, error: &std::io::Error) -> String {
+        let name = shown_path(path);
+        // One that is there may be a good one, once it is kept as it should be.
+        if error.kind() == ErrorKind::NotFound {
+            format!("{name}: {error}; {}", self.how_to_renew())
+        } else {
+            format!("{name}: {error}")
+        }
+    }
+
     /// What somebody has to do to get a new one.
     pub(super) fn how_to_renew(&self) -> String {
         let place = match &self.token {
-            RefreshToken::File(path) => format!("write the new refresh token to {}", path.display()),
+            RefreshToken::File(path) => format!("write the new refresh token to {}", shown_path(path)),
             // Its words are not quoted, not even the first: somebody may have written all of them as one.
             RefreshToken::Command(_) => format!("have `{}` give the new refresh token", self.rules.command_key),
         };
@@ -164,7 +173,7 @@ impl Refresh {
 
 /// When the token in a file was issued, and whether that is noted there.
 async fn issued(path: &Path) -> std::io::Result<(i64, bool)> {
-    let text = zeroize::Zeroizing::new(tokio::fs::read_to_string(path).await?);
+    let text = text_of(path).await?;
     let noted = text.lines().find_map(|line| line.strip_prefix(ISSUED));
     if let Some(noted) = noted.and_then(|text| text.trim().parse::<Timestamp>().ok()) {
         return Ok((noted.as_millisecond(), true));
@@ -174,27 +183,25 @@ async fn issued(path: &Path) -> std::io::Result<(i64, bool)> {
     Ok((written.as_millisecond(), false))
 }
 
+/// What the file of a token holds.
+async fn text_of(path: &Path) -> std::io::Result<Zeroizing<String>> {
+    let path = path.to_owned();
+    tokio::task::spawn_blocking(move || small_file::read_secret_text(&path)).await?
+}
+
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 async fn asked(words: &[String], key: &str) -> Result<Secret, AuthError> {
-    let Some((program, args)) = words.split_first() else {
-        return Err(AuthError::Refused(format!("`{key}` is empty")));
-    };
-    let mut command = tokio::process::Command::new(program);
-    command.args(args).stdin(std::process::Stdio::null()).kill_on_drop(true);
     // Its words are not quoted: an argument may be a secret, and so may the rest of a program that was to be several words.
     let failed = |what: String| AuthError::Unavailable(format!("`{key}` gave no refresh token: {what}"));
-    let run = tokio::time::timeout(PATIENCE, command.output()).await;
-    let output = run
-        .map_err(|_| failed("it took too long".to_owned()))?
-        .map_err(|error| failed(error.to_string()))?;
-    let text = Secret::new(String::from_utf8_lossy(&output.stdout).trim());
-    if !output.status.success() || text.is_empty() {
-        return Err(failed(output.status.to_string()));
+    let printed = program::output(words, PATIENCE, LONGEST).await.map_err(failed)?;
+    let text = std::str::from_utf8(&printed).map_err(|_| failed("what it printed is no text".to_owned()))?;
+    match text.trim() {
+        "" => Err(failed("it printed nothing".to_owned())),
+        token => Ok(Secret::new(token)),
     }
-    Ok(text)
 }
 
 /// Replaces a file in one step, readable by its owner alone.
