@@ -372,7 +372,17 @@ impl Observer {
                     return Err(Wait::CompanionSettles(document, so_far, self.settle));
                 }
                 Some(_) => {
-                    if let Err(error) = open(&self.place.inbox.join(&document)) {
+                    let path = self.place.inbox.join(&document);
+                    let is_file = path.symlink_metadata().is_ok_and(|found| found.is_file());
+                    let is_moved = self.config.after == AfterTaken::Move;
+                    // Something else is moved along, and the file is refused with it.
+                    if !is_file && !is_moved {
+                        return Err(Wait::Unreadable(
+                            document,
+                            "it is a link, a pipe or a directory".to_owned(),
+                        ));
+                    }
+                    if is_file && let Err(error) = open(&path) {
                         return Err(Wait::Unreadable(document, error.to_string()));
                     }
                     along.push(document);
@@ -545,6 +555,10 @@ pub(crate) fn part(config: &FolderConfig, file: &Path, depth: usize, entry: Dire
     }
     match entry {
         DirectoryEntry::Directory => None,
+        // It is refused with the file that it is named after, which is not to be carried out without it.
+        DirectoryEntry::Special(_) if config.sidecar != SidecarUse::No && sidecar::is_one(name) => {
+            Some(FilePart::Companion)
+        }
         DirectoryEntry::Special(_) => Some(FilePart::NoFile),
         DirectoryEntry::File(_) if depth < config.path.below().len() => Some(FilePart::Stray),
         DirectoryEntry::File(_) => Some(part_by_name(config, name)),

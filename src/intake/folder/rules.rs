@@ -8,7 +8,7 @@ use std::time::Duration;
 use tenantry_jobs::JobKind;
 
 use super::layout::{DONE, FAILED, FolderLayout};
-use super::sidecar::{self, FileRequest};
+use super::sidecar::{self, DocumentBeside, FileRequest};
 use super::{Desk, FolderError};
 use crate::config::{AfterTaken, Approve, Complete, FolderConfig, FolderSubmitter, OnFailed, Repeated, SidecarUse};
 use crate::intake::Reason;
@@ -109,7 +109,14 @@ impl FolderRules {
         let beside = path.with_file_name(sidecar::name_of(path.file_name().unwrap_or_default()));
         let document = match config.sidecar {
             SidecarUse::No => None,
-            SidecarUse::Optional | SidecarUse::Required => sidecar::read(&beside)?,
+            SidecarUse::Optional | SidecarUse::Required => match sidecar::read(&beside)? {
+                DocumentBeside::Text(document) => Some(document),
+                DocumentBeside::Nothing => None,
+                DocumentBeside::NoFile => {
+                    let expected = "expected its job document to be a file, and it is a link, a pipe or a directory";
+                    return Ok(Err(vec![Reason::new("", "no-document", "", expected)]));
+                }
+            },
         };
         let needs = config.sidecar == SidecarUse::Required || config.complete == Complete::Sidecar;
         if needs && document.is_none() {

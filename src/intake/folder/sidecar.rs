@@ -35,26 +35,36 @@ pub(crate) fn is_one(name: &OsStr) -> bool {
     name.len() > ENDING.len() && name[name.len() - ENDING.len()..].eq_ignore_ascii_case(ENDING.as_bytes())
 }
 
-/// The document at that path, if there is one. A link, a pipe or a directory of its name is none.
+/// What lies where a file's document belongs.
+pub(crate) enum DocumentBeside {
+    /// Nothing.
+    Nothing,
+    /// A link, a pipe or a directory, which says nothing here.
+    NoFile,
+    /// A document.
+    Text(Vec<u8>),
+}
+
+/// What lies at that path.
 ///
 /// # Errors
 /// It is there and cannot be read.
-pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read(path: &Path) -> io::Result<DocumentBeside> {
     let file = match open(path) {
         Ok(file) if file.metadata()?.is_file() => file,
-        Ok(_) => return Ok(None),
+        Ok(_) => return Ok(DocumentBeside::NoFile),
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+            return Ok(DocumentBeside::NoFile);
+        }
         // The name may be longer than a name can be, where the file's is long already.
-        Err(error)
-            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename)
-                || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) =>
-        {
-            return Ok(None);
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename) => {
+            return Ok(DocumentBeside::Nothing);
         }
         Err(error) => return Err(error),
     };
     let mut bytes = Vec::new();
     file.take(LONGEST).read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
+    Ok(DocumentBeside::Text(bytes))
 }
 
 /// What a file asks for.

@@ -160,17 +160,22 @@ async fn a_document_beside_a_file_sets_its_kind_and_parameters() {
     folder.drop("d.csv", users(&["ada"]));
     folder.drop("d.csv.job.json", r#"{"kind": "delete-users"}"#);
     folder.drop("e.csv", users(&["eve"]));
-    // No document, and nothing that is looked at.
+    // No document, and nothing that is looked at; whatever it was to say, the file is not carried out without it.
     std::os::unix::fs::symlink("/etc/passwd", folder.path("in/e.csv.job.json")).expect("linked");
     folder.drain();
     folder.is_clear();
-    assert_eq!(folder.stems("done"), ["a", "e"]);
+    assert_eq!(folder.stems("done"), ["a"]);
     assert!(folder.of("done", "a").join("a.csv.job.json").is_file());
-    assert_eq!(folder.stems("failed"), ["b", "c", "d", "e.csv.job"]);
+    assert_eq!(folder.stems("failed"), ["b", "c", "d", "e"]);
     let reasons = |stem: &str| read(folder.of("failed", stem).join("reasons.txt"));
     assert!(reasons("b").contains("did you mean `update-users`"), "{}", reasons("b"));
     assert!(reasons("b").contains("$.submitted_by"), "{}", reasons("b"));
     assert!(reasons("c").contains("expected a JSON object"), "{}", reasons("c"));
+    assert!(
+        reasons("e").contains("its job document to be a file, and it is a link"),
+        "{}",
+        reasons("e")
+    );
     assert!(
         reasons("d").contains("expected a kind that the folder takes: bulk-add-users, update-users"),
         "{}",
