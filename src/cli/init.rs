@@ -47,6 +47,8 @@ pub(super) async fn init(
             "edit it, or name another directory",
         ));
     }
+    // What is no address of a ledger is not written down, since it may hold a password.
+    Config::from_layers(None, std::iter::empty(), flags.clone())?;
     std::fs::create_dir_all(&dir).with_context(|| format!("{} cannot be made", dir.display()))?;
     let key = dir.join(KEY);
     let public = public_key(&key)?;

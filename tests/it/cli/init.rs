@@ -125,3 +125,15 @@ async fn the_configuration_of_the_system_is_read_where_there_is_no_nearer_one() 
     assert!(doctor(&system).contains("etc/tenantry.toml was read"));
     assert!(!doctor(&place.path("none")).contains("tenantry.toml was read"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_address_of_a_ledger_is_not_written_down() {
+    let place = Place::new(On::Sqlite).await;
+    let made = place.tenantry(&["init", "new", "--ledger", "sqlite:postgres://u:S3CRET@h/d"]);
+    let made = made.ends(2);
+    assert!(
+        made.err.contains("`ledger.url`") && !made.all().contains("S3CRET"),
+        "{made:?}"
+    );
+    assert!(!place.path("new").exists(), "nothing was made");
+}
