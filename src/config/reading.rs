@@ -7,8 +7,10 @@ use crate::input::{HiddenRows, InputOptions, encoding};
 
 choice!(
     /// How rows that a sheet hides are handled.
+    #[derive(Default)]
     HiddenRowsUse {
         /// They are read, and counted; kinds that delete or end something refuse such a sheet.
+        #[default]
         ByKind = "",
         /// They are read like the others.
         Include = "include",
@@ -16,12 +18,6 @@ choice!(
         Skip = "skip",
     }
 );
-
-impl Default for HiddenRowsUse {
-    fn default() -> Self {
-        Self::ByKind
-    }
-}
 
 /// The encoding of texts, or none where each is told by its letters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]

@@ -339,5 +339,5 @@ pub(super) fn digests_after(tx: &mut dyn Tx) -> Result<i64, DbError> {
         "SELECT seq FROM audit WHERE seq <= $1 AND digest IS NOT NULL ORDER BY seq LIMIT 1",
         &[noted.into()],
     )?;
-    Ok(first.map_or(Ok(noted), |row| row.int(0).map(|first| first - 1))?)
+    first.map_or(Ok(noted), |row| row.int(0).map(|first| first - 1))
 }

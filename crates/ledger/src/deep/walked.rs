@@ -46,9 +46,9 @@ impl Walked {
     /// Before the first record.
     pub(super) fn new(newest: i64, digests_after: i64, counters_after: i64) -> Self {
         Self {
-            newest,
-            digests_after,
             counters_after,
+            digests_after,
+            newest,
             ..Self::default()
         }
     }
