@@ -141,6 +141,9 @@ pub struct FieldChange {
 }
 
 impl FieldChange {
+    /// The field of what stands for all that a copy changes. It is for the hash of a plan; people are not shown it.
+    pub const FINGERPRINT: &str = "fingerprint";
+
     /// A change from one value to another.
     pub fn new(field: &'static str, old: impl Into<String>, new: impl Into<String>) -> Self {
         Self {

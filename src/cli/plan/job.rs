@@ -13,6 +13,7 @@ use crate::cli::output::{self, SHOWN, WITH_KEY};
 use crate::ledger::{Job, JobState};
 use crate::plan::held::HeldRows;
 use crate::plan::{KeptPlan, KeptRow, KeptRowsError, ToldRow, each_kept_row};
+use crate::store::FieldChange;
 
 /// Shows the plan of a job.
 pub(super) async fn show(app: &App, job: &str, all: bool, json: bool) -> anyhow::Result<CommandEnd> {
@@ -131,7 +132,11 @@ impl<W: Write> PlanTable<'_, W> {
         if !note.is_empty() {
             let _ = writeln!(text, "    note: {note}");
         }
-        for change in &row.changes {
+        for change in row
+            .changes
+            .iter()
+            .filter(|change| change.field != FieldChange::FINGERPRINT)
+        {
             let _ = writeln!(text, "    {}: {:?} → {:?}", change.field, change.old, change.new);
         }
         if row.destructive {

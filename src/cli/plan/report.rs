@@ -7,7 +7,7 @@ use super::output::{self, SHOWN};
 use crate::plan::document::{Head, Tail, View};
 use crate::plan::held::HeldRows;
 use crate::plan::{CheckedBlock, FaultLog, Repeated, Totals};
-use crate::store::Verdict;
+use crate::store::{FieldChange, Verdict};
 
 /// A plan as people read it: what is destructive first, and what stays as it is as a number.
 pub(super) struct PlanText<W> {
@@ -132,7 +132,7 @@ impl<W: Write + Send> View for PlanText<W> {
             if !preview.note.is_empty() {
                 let _ = writeln!(text, "    note: {}", preview.note);
             }
-            for change in changes {
+            for change in changes.iter().filter(|change| change.field != FieldChange::FINGERPRINT) {
                 let _ = writeln!(text, "    {}: {:?} → {:?}", change.field, change.old, change.new);
             }
             held.push(preview.row, noted | unchanged, &text)?;

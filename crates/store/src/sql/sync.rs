@@ -253,7 +253,7 @@ impl SyncProgress {
             changes.push(FieldChange::new("left out", "", self.left_out_text()));
         }
         // So that the plan's hash is of what changes, not of how much.
-        changes.push(FieldChange::new("fingerprint", "", &self.fingerprint));
+        changes.push(FieldChange::new(FieldChange::FINGERPRINT, "", &self.fingerprint));
         Verdict::Change(changes)
     }
 
