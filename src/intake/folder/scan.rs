@@ -143,7 +143,7 @@ pub(crate) struct Pace;
 /// Looks follow each other at this distance at least, however often the system tells of changes.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// How much longer a pause is than the look before it.
-const RELATION: u32 = 24;
+const RELATION: u32 = 29;
 
 impl Pace {
     /// The shortest pause after a look that took so long.
@@ -157,11 +157,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looking_takes_a_twenty_fifth_of_the_time_at_most() {
+    fn looking_takes_a_thirtieth_of_the_time_at_most() {
         let millis = Duration::from_millis;
         assert_eq!(Pace::shortest(millis(1)), millis(100));
-        assert_eq!(Pace::shortest(millis(500)), millis(12_000));
-        assert_eq!(Pace::shortest(millis(5_000)), millis(120_000));
+        assert_eq!(Pace::shortest(millis(500)), millis(14_500));
+        assert_eq!(Pace::shortest(millis(5_000)), millis(145_000));
     }
 
     #[test]
