@@ -209,7 +209,7 @@ fn way_back(job: &Job, finished: i64) -> Option<String> {
 }
 
 /// Whether rows were cancelled whose requests stand in a store that is no database: in one, they are withdrawn with the job.
-fn may_have_open_requests(job: &Job) -> bool {
+pub(crate) fn may_have_open_requests(job: &Job) -> bool {
     let is_request = tenantry_jobs::find(&job.kind).is_ok_and(|kind| kind.policy().undo == Undo::WhileUnanswered);
     is_request && job.parameters.store.is_some() && job.counts.cancelled > 0
 }

@@ -18,6 +18,7 @@ use crate::delivery::{self, Destination, MayHold};
 use crate::file::WholeFile;
 use crate::ledger::{Actor, Outcome};
 use crate::plan::{Place, Subjects};
+use crate::summary::may_have_open_requests;
 use crate::table::{Form, TableFormat};
 
 #[derive(Debug, Args)]
@@ -285,8 +286,7 @@ pub(super) async fn cancel(args: &AskedArgs, app: &App, json: bool) -> anyhow::R
         output::say(&format!("job {} had ended before", job.id));
     }
     print_summary(&job, json)?;
-    // In a database they are withdrawn with the job.
-    if waited > 0 && job.parameters.store.is_some() {
+    if waited > 0 && may_have_open_requests(&job) {
         output::hint(&format!(
             "{} waited, and what they asked for stands: `tenantry undo {id}` takes it back, `tenantry retry {id}` goes on with it",
             output::counted(waited, "row"),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 use tenantry_jobs::JobKind;
 
 use super::choice::choice;
-use super::reading::{HiddenRowsUse, ReadAs, TextEncoding};
+use super::reading::{self, HiddenRowsUse, TextEncoding};
 use super::{duration, list};
 use crate::input::InputOptions;
 
@@ -74,13 +74,7 @@ impl FolderConfig {
 
     /// How its files are read.
     pub fn input_options(&self) -> InputOptions {
-        let read_as = ReadAs {
-            sheet: &self.sheet,
-            encoding: &self.encoding,
-            multiline_cells: self.multiline_cells,
-            hidden_rows: self.hidden_rows,
-        };
-        read_as.options()
+        reading::input_options(&self.sheet, &self.encoding, self.multiline_cells, self.hidden_rows)
     }
 
     /// The names of all kinds that it takes.

@@ -41,31 +41,23 @@ impl From<TextEncoding> for String {
     }
 }
 
-/// How files are read. The names of its fields are those of the keys.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ReadAs<'k> {
-    pub(super) sheet: &'k str,
-    pub(super) encoding: &'k TextEncoding,
-    pub(super) multiline_cells: bool,
-    pub(super) hidden_rows: HiddenRowsUse,
-}
-
-fn named(name: &str) -> Option<String> {
-    (!name.is_empty()).then(|| name.to_owned())
-}
-
-impl ReadAs<'_> {
-    pub(super) fn options(self) -> InputOptions {
-        InputOptions {
-            sheet: named(self.sheet),
-            encoding: named(&self.encoding.0),
-            multiline_cells: self.multiline_cells,
-            hidden_rows: match self.hidden_rows {
-                HiddenRowsUse::ByKind => None,
-                HiddenRowsUse::Include => Some(HiddenRows::Include),
-                HiddenRowsUse::Skip => Some(HiddenRows::Skip),
-            },
-            whole: false,
-        }
+/// How files are read, by the keys of these names; of each the default says that it is to be found out.
+pub(super) fn input_options(
+    sheet: &str,
+    encoding: &TextEncoding,
+    multiline_cells: bool,
+    hidden_rows: HiddenRowsUse,
+) -> InputOptions {
+    let named = |name: &str| (!name.is_empty()).then(|| name.to_owned());
+    InputOptions {
+        sheet: named(sheet),
+        encoding: named(&encoding.0),
+        multiline_cells,
+        hidden_rows: match hidden_rows {
+            HiddenRowsUse::ByKind => None,
+            HiddenRowsUse::Include => Some(HiddenRows::Include),
+            HiddenRowsUse::Skip => Some(HiddenRows::Skip),
+        },
+        whole: false,
     }
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use tenantry_jobs::JobKind;
 
 use super::choice::choice;
-use super::reading::{HiddenRowsUse, ReadAs, TextEncoding};
+use super::reading::{self, HiddenRowsUse, TextEncoding};
 use super::{Config, ConfigError, Layers, duration};
 use crate::input::InputOptions;
 use crate::ledger::Parameters;
@@ -218,13 +218,7 @@ impl ScheduleConfig {
 
     /// How its files are read.
     pub fn input_options(&self) -> InputOptions {
-        let read_as = ReadAs {
-            sheet: &self.sheet,
-            encoding: &self.encoding,
-            multiline_cells: self.multiline_cells,
-            hidden_rows: self.hidden_rows,
-        };
-        read_as.options()
+        reading::input_options(&self.sheet, &self.encoding, self.multiline_cells, self.hidden_rows)
     }
 
     /// Whether columns that a store does not keep are left out; `None` where that is as for other jobs.

@@ -12,6 +12,8 @@ use crate::moment::second;
 
 /// How many of the workers that were lost are named.
 const SHOWN: usize = 3;
+/// A chunk that was set back so often may not end by itself.
+const OFTEN: u32 = 3;
 /// How many jobs that cannot go on are counted.
 const MOST_COUNTED: i64 = 1000;
 
@@ -55,10 +57,12 @@ pub(super) async fn workers(config: &Config) -> Vec<Finding> {
 
 /// Jobs that cannot go on for what surrounds them, and why the first cannot; `None` where there are none.
 fn set_back(tx: &mut dyn Tx) -> Result<Option<String>, DbError> {
-    let open = "state IN ('queued', 'running', 'retryable') AND cancel_requested = 0 AND state = 'retryable'";
+    // With the very condition of the index that holds what is open.
+    let open = "j.state IN ('queued', 'running', 'retryable') AND j.cancel_requested = 0 AND j.state = 'retryable'";
     let sql = format!(
-        "SELECT j.seq, (SELECT c.message FROM chunks c WHERE c.job = j.seq AND c.message IS NOT NULL ORDER BY c.chunk LIMIT 1)
-         FROM jobs j WHERE {open} ORDER BY j.seq LIMIT {MOST_COUNTED}"
+        "SELECT j.seq, (SELECT c.message FROM chunks c WHERE c.job = j.seq AND c.setbacks >= {OFTEN} ORDER BY c.chunk LIMIT 1)
+         FROM jobs j WHERE {open} AND EXISTS (SELECT 1 FROM chunks c WHERE c.job = j.seq AND c.setbacks >= {OFTEN})
+         ORDER BY j.seq LIMIT {MOST_COUNTED}"
     );
     let found = tx.query(&sql, &[])?;
     let Some(first) = found.first() else { return Ok(None) };

@@ -226,3 +226,34 @@ async fn rows_are_tried_again_by_one_job_at_a_time() {
     assert_eq!(office.finish(&retry).await.counts.applied, 1);
     assert_eq!(ask().await, Err(RetryRefused::Retried(first.to_string())));
 }
+
+/// A request stands when its job is cancelled; the command says how it is withdrawn.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_request_is_withdrawn_by_undo_and_only_where_its_store_is_configured() {
+    let (mut office, [alpha, _]) = Office::with_customers().await;
+    office.here.as_partner(Some(OTHER_PARTNER)).await;
+    let path = office.here.subscription(&alpha, 2).await;
+    let id = path.rsplit('/').next().expect("an id");
+    let row = format!("{alpha},{id},in,{OTHER_PARTNER},Other,it@alpha.example,new-commerce,\n");
+    let job = office.approved("switch-subscription", &format!("{SWITCH}{row}")).await;
+    // Where the store is not configured, nothing is tried.
+    let elsewhere = office.place.tenantry(&["apply", &job.id.to_string()]).ends(2).err;
+    assert!(
+        elsewhere.contains("`partner-center`, which is not configured here"),
+        "{elsewhere}"
+    );
+    let job = Work::on(&office.ledger, &job).stores(&office.stores).until_idle().await;
+    assert_eq!(job.waiting, 1);
+    let cancelled = office.place.tenantry(&["cancel", &job.id.to_string()]).ends(0);
+    let told = format!("tenantry undo {}", job.id);
+    assert!(cancelled.err.contains(&told), "{cancelled:?}");
+    assert!(cancelled.all().contains("requests of cancelled rows"), "{cancelled:?}");
+    let job = office.finish(&job).await;
+    let message = office.message(&job, 1).await;
+    assert!(
+        message.contains("`undo` takes it back, `retry` goes on with it"),
+        "{message}"
+    );
+    let undo = office.undo(&job).await;
+    assert_eq!(undo.counts.applied, 1, "{:?}", outcomes(&office.ledger, &undo).await);
+}

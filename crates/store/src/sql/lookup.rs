@@ -1,6 +1,6 @@
 //! Resolution of the customers that rows name: customers by GUID, domain or external id, with their domains and SKUs.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tenantry_jobs::{Change, CustomerRef, Held, Problem, Request, code, held_sku, key, nearest};
 
@@ -378,39 +378,37 @@ fn companies<'a>(
 }
 
 /// Domains that are nearly what rows have named, by that: the same first letters, and little else in the first label, as with a letter that is
-/// missing, or the rest of a domain.
-fn near_domains<'a>(tx: &mut dyn Tx, texts: impl Iterator<Item = &'a str>) -> Result<HashMap<String, String>, DbError> {
-    /// Texts that are looked at: a file of a store that is not this one has nothing but unknown ones.
-    const TEXTS: usize = 50;
-    const PREFIX: usize = 3;
-    const CANDIDATES: u64 = 500;
+/// missing, or the rest of a domain. What is found of one text does not depend on which others are looked up with it, as outcomes are
+/// recorded with it.
+fn near_domains<'a>(
+    tx: &mut dyn Tx,
+    texts: impl Iterator<Item = &'a str>,
+) -> Result<HashMap<&'a str, String>, DbError> {
+    const PREFIX: usize = 5;
+    const LEAST: usize = 3;
     let label = |domain: &str| domain.split('.').next().unwrap_or_default().to_owned();
+    let labelled = texts.map(|text| (text, label(key::domain(text).as_ref())));
+    let labelled: Vec<(&str, String)> = labelled.filter(|(_, label)| label.chars().count() >= LEAST).collect();
+    let range = |(_, label): &(&str, String)| {
+        let prefix: String = label.chars().take(PREFIX).collect();
+        vec![prefix.as_str().into(), format!("{prefix}\u{10ffff}").into()]
+    };
+    let rows = tx.query_each(
+        &format!(
+            "SELECT d.domain_key, d.domain FROM domains d JOIN customers c ON c.id = d.customer AND c.relationship <> '{ENDED}'
+             WHERE d.domain_key >= $1 AND d.domain_key < $2 ORDER BY d.domain_key LIMIT 50"
+        ),
+        &labelled.iter().map(range).collect::<Vec<_>>(),
+    )?;
     let mut found = HashMap::new();
-    for text in texts.take(TEXTS) {
-        let wanted = label(key::domain(text).as_ref());
-        let prefix: String = wanted.chars().take(PREFIX).collect();
-        if prefix.chars().count() < PREFIX {
-            continue;
-        }
-        let rows = tx.query(
-            &format!(
-                "SELECT d.domain_key, d.domain FROM domains d JOIN customers c ON c.id = d.customer
-                 WHERE d.domain_key >= $1 AND d.domain_key < $2 AND c.relationship <> '{ENDED}' ORDER BY d.domain_key LIMIT $3"
-            ),
-            &[
-                prefix.as_str().into(),
-                format!("{prefix}\u{10ffff}").into(),
-                CANDIDATES.into(),
-            ],
-        )?;
-        let mut domains = HashMap::new();
+    for ((text, wanted), rows) in labelled.iter().zip(rows) {
+        let mut domains = BTreeMap::new();
         for row in &rows {
             domains.entry(label(row.text(0)?)).or_insert(row.text(1)?.to_owned());
         }
-        let mut labels: Vec<&str> = domains.keys().map(String::as_str).collect();
-        labels.sort_unstable();
-        if let Some(domain) = nearest(&wanted, labels).and_then(|label| domains.get(label)) {
-            found.insert(text.to_owned(), domain.clone());
+        let near = nearest(wanted, domains.keys().map(String::as_str));
+        if let Some(domain) = near.and_then(|label| domains.get(label)) {
+            found.insert(*text, domain.clone());
         }
     }
     Ok(found)

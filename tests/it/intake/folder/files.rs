@@ -184,6 +184,30 @@ async fn a_document_beside_a_file_sets_its_kind_and_parameters() {
     assert!(folder.of("failed", "d").join("d.csv.job.json").is_file());
 }
 
+/// Directories that are made while the folder is served are listened to, also while nothing lies in them.
+#[tokio::test(flavor = "multi_thread")]
+async fn directories_for_customers_are_listened_to() {
+    let folder = Folder::new(On::Sqlite).await;
+    let path = folder.path("{customer}/{kind}");
+    folder.configure(&section(
+        "users",
+        &path,
+        "",
+        "kinds = [\"bulk-add-users\"]\nrescan = \"1h\"",
+    ));
+    folder.set_up();
+    let worker = folder.worker();
+    let directory = folder.path("in/A-1/bulk-add-users");
+    std::fs::create_dir_all(&directory).expect("made");
+    folder.drop("A-1/bulk-add-users/first.csv", without_customer("ada"));
+    folder.until_shelved(1).await;
+    folder.drop("A-1/bulk-add-users/second.csv", without_customer("bob"));
+    folder.until_shelved(2).await;
+    let shown = folder.tenantry(&["folders", "show", "users"]).ends(0).out;
+    assert!(shown.contains("the system tells of changes"), "{shown}");
+    drop(worker);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn directories_say_customer_and_kind_and_rows_of_another_customer_are_rejected() {
     let folder = Folder::new(On::Sqlite).await;
